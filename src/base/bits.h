@@ -1,0 +1,60 @@
+/*
+ * Arithmetic on sizes and bits. `align` is a power of two everywhere.
+ */
+#ifndef DUET_BASE_BITS_H
+#define DUET_BASE_BITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define likely(condition) __builtin_expect(!!(condition), 1)
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
+#define NOINLINE __attribute__((noinline))
+#define COLD __attribute__((noinline, cold))
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+static inline bool is_power_of_two(size_t n)
+{
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+/* The number of bits that n needs: 0 for 0, 1 for 1, 64 for the largest. */
+static inline unsigned bit_width(size_t n)
+{
+    return n == 0 ? 0 : 64 - (unsigned)__builtin_clzl(n);
+}
+
+static inline size_t round_down(size_t n, size_t align)
+{
+    return n & ~(align - 1);
+}
+
+/* n + align - 1 must not overflow. */
+static inline size_t round_up(size_t n, size_t align)
+{
+    return (n + align - 1) & ~(align - 1);
+}
+
+static inline bool is_aligned(uintptr_t address, size_t align)
+{
+    return (address & (align - 1)) == 0;
+}
+
+static inline size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static inline size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Says whether a * b does not fit; else stores it. */
+static inline bool multiply_overflows(size_t a, size_t b, size_t *product)
+{
+    return __builtin_mul_overflow(a, b, product);
+}
+
+#endif

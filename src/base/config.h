@@ -1,0 +1,51 @@
+/*
+ * Every number that shapes the allocator below its engines, each with its reason. The build
+ * flavours set DUET_CHECKED, DUET_TINY and DUET_REPORT; code tests the constants made from them
+ * with a plain `if`, so that both sides are always compiled.
+ */
+#ifndef DUET_BASE_CONFIG_H
+#define DUET_BASE_CONFIG_H
+
+#include <assert.h> /* static_assert */
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef DUET_CHECKED
+#define DUET_CHECKED 0 /* verify every invariant after every operation */
+#endif
+#ifndef DUET_TINY
+#define DUET_TINY 0 /* limits so low that their edges are met within seconds */
+#endif
+
+/* A cache line, twice: x86 prefetches lines in pairs, so state of two CPUs that lies in one
+ * pair still meets. Most aarch64 cores have lines of 64 bytes, some of 128. */
+#define CACHE_LINE_PAIR 128
+
+/* The unit in which address space is cut and looked up. 64 KiB is the largest page size of any
+ * Linux that we serve (aarch64, ppc64), so a block is always a whole number of pages; it is also
+ * large enough that its class byte and meta index cost less than 0.01 % of it. */
+#define BLOCK_SHIFT (DUET_TINY ? 12 : 16)
+#define BLOCK_BYTES ((size_t)1 << BLOCK_SHIFT)
+
+/* User addresses on x86-64 (4-level) and aarch64 (48-bit). Linux hands out higher ones only to
+ * those who ask by hint, and nobody here does. */
+#define ADDRESS_BITS 48
+
+/* The address table: a root in the library's BSS, leaves mapped when first needed. 12 bits make
+ * the root 32 KiB and let a leaf cover 64 GiB, so that nearly every process has one leaf. */
+#define TABLE_ROOT_BITS (DUET_TINY ? 16 : 12)
+#define TABLE_LEAF_BITS (ADDRESS_BITS - BLOCK_SHIFT - TABLE_ROOT_BITS)
+
+/* Segments grow by doubling: a small program holds little, a large one makes few mappings. The
+ * last size is small enough that one more never hurts a limited address space much, and large
+ * enough that max_map_count (65,530) is met at a TiB. */
+#define SEGMENT_FIRST_BLOCKS (DUET_TINY ? 2 : 16)
+#define SEGMENT_LAST_BLOCKS (DUET_TINY ? 4 : 256)
+
+/* Metas are opened a chunk at a time inside reserved areas that double in size. A chunk is as
+ * large as the largest page. */
+#define META_CHUNK_BYTES ((size_t)64 * 1024)
+
+#endif
