@@ -1,0 +1,4 @@
+#include "os/fault.h"
+
+unsigned fault_every;
+unsigned fault_calls;

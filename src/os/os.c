@@ -1,0 +1,280 @@
+/*
+ * The kernel's calls for Linux.
+ *
+ * Alignment above a page costs more calls, since mmap knows only pages: a mapping of just the
+ * length comes first, and is kept if it happens to be aligned. It often does, because the kernel
+ * places mappings one below the other. Otherwise a longer one is made and its ends are trimmed;
+ * a trim that the kernel refuses leaves untouched memory behind, and no more.
+ */
+#include "os/os.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/config.h"
+#include "base/fatal.h"
+#include "os/fault.h"
+
+/* Back-off: a pause each for the first rounds, then the CPU to whoever is ready, then a sleep. */
+#define ROUNDS_OF_PAUSES 4
+#define ROUNDS_OF_YIELDS 16
+#define PAUSES_PER_ROUND 32
+#define SLEEP_NS 50000
+
+/* The largest affinity mask that is asked for; the kernel's own limit is 8,192 CPUs. */
+#define CPU_MASK_BYTES (64 * 1024 / 8)
+
+static size_t page_bytes;
+static bool huge_pages_allowed;
+static size_t held_bytes;
+static size_t held_peak_bytes;
+
+size_t os_page_bytes(void)
+{
+    size_t bytes = load_relaxed(&page_bytes);
+    if (unlikely(bytes == 0)) {
+        bytes = getauxval(AT_PAGESZ);
+        if (!is_power_of_two(bytes) || bytes > BLOCK_BYTES)
+            fatal("the page size of this system is not supported");
+        store_relaxed(&page_bytes, bytes);
+    }
+    return bytes;
+}
+
+static void hold(size_t length)
+{
+    size_t held = add_relaxed(&held_bytes, length) + length;
+    raise_relaxed(&held_peak_bytes, held);
+}
+
+static void let_go(size_t length)
+{
+    sub_relaxed(&held_bytes, length);
+}
+
+size_t os_held_bytes(void)
+{
+    return load_relaxed(&held_bytes);
+}
+
+size_t os_held_peak_bytes(void)
+{
+    return load_relaxed(&held_peak_bytes);
+}
+
+/* The calls themselves, each errno-neutral. */
+
+static char *call_mmap(void *hint, size_t length, int protection, int flags)
+{
+    if (fault_is_due())
+        return NULL;
+    int saved_errno = errno;
+    void *start = mmap(hint, length, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+    errno = saved_errno;
+    return start == MAP_FAILED ? NULL : start;
+}
+
+static bool call_munmap(void *start, size_t length)
+{
+    if (fault_is_due())
+        return false;
+    int saved_errno = errno;
+    int result = munmap(start, length);
+    errno = saved_errno;
+    return result == 0;
+}
+
+static char *call_mremap(void *start, size_t length, size_t new_length, int flags, void *target)
+{
+    if (fault_is_due())
+        return NULL;
+    int saved_errno = errno;
+    void *moved = mremap(start, length, new_length, flags, target);
+    errno = saved_errno;
+    return moved == MAP_FAILED ? NULL : moved;
+}
+
+static bool call_madvise(void *start, size_t length, int advice)
+{
+    if (fault_is_due())
+        return false;
+    int saved_errno = errno;
+    int result = madvise(start, length, advice);
+    errno = saved_errno;
+    return result == 0;
+}
+
+static bool call_mprotect(void *start, size_t length, int protection)
+{
+    if (fault_is_due())
+        return false;
+    int saved_errno = errno;
+    int result = mprotect(start, length, protection);
+    errno = saved_errno;
+    return result == 0;
+}
+
+/* Unmaps what lies outside [keep, keep + keep_length). */
+static void trim_ends(char *start, size_t length, char *keep, size_t keep_length)
+{
+    size_t before = (size_t)(keep - start);
+    size_t after = length - before - keep_length;
+    if (before > 0)
+        call_munmap(start, before);
+    if (after > 0)
+        call_munmap(keep + keep_length, after);
+}
+
+static char *map_aligned(size_t length, size_t align, int protection, int flags)
+{
+    size_t page = os_page_bytes();
+    check(is_aligned(length, page) && is_power_of_two(align));
+    char *start = call_mmap(NULL, length, protection, flags);
+    if (start == NULL || align <= page || is_aligned((uintptr_t)start, align))
+        return start;
+    call_munmap(start, length);
+
+    size_t longer;
+    if (__builtin_add_overflow(length, align - page, &longer))
+        return NULL;
+    start = call_mmap(NULL, longer, protection, flags);
+    if (start == NULL)
+        return NULL;
+    char *aligned = start + (-(uintptr_t)start & (align - 1));
+    trim_ends(start, longer, aligned, length);
+    return aligned;
+}
+
+void *os_map(size_t length, size_t align)
+{
+    void *start = map_aligned(length, align, PROT_READ | PROT_WRITE, 0);
+    if (start == NULL)
+        return NULL;
+    if (!load_relaxed(&huge_pages_allowed))
+        call_madvise(start, length, MADV_NOHUGEPAGE);
+    hold(length);
+    return start;
+}
+
+void *os_map_sparse(size_t length)
+{
+    void *start = call_mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_NORESERVE);
+    if (start != NULL)
+        call_madvise(start, length, MADV_NOHUGEPAGE);
+    return start;
+}
+
+void *os_reserve(size_t length, size_t align)
+{
+    void *start = map_aligned(length, align, PROT_NONE, MAP_NORESERVE);
+    if (start != NULL)
+        call_madvise(start, length, MADV_DONTDUMP);
+    return start;
+}
+
+void os_unreserve(void *start, size_t length)
+{
+    call_munmap(start, length); /* refused: it stays as it is, untouched */
+}
+
+bool os_open(void *start, size_t length)
+{
+    if (!call_mprotect(start, length, PROT_READ | PROT_WRITE))
+        return false;
+    call_madvise(start, length, MADV_DODUMP);
+    hold(length);
+    return true;
+}
+
+bool os_unmap(void *start, size_t length)
+{
+    if (!call_munmap(start, length))
+        return false;
+    let_go(length);
+    return true;
+}
+
+bool os_purge(void *start, size_t length)
+{
+    return call_madvise(start, length, MADV_DONTNEED);
+}
+
+bool os_resize(void *start, size_t length, size_t new_length)
+{
+    if (new_length < length)
+        return os_unmap((char *)start + new_length, length - new_length);
+    if (new_length > length) {
+        if (call_mremap(start, length, new_length, 0, NULL) == NULL)
+            return false;
+        hold(new_length - length);
+    }
+    return true;
+}
+
+bool os_move(void *start, size_t length, void *reserved, size_t new_length)
+{
+    if (call_mremap(start, length, new_length, MREMAP_MAYMOVE | MREMAP_FIXED, reserved) == NULL)
+        return false;
+    if (new_length > length)
+        hold(new_length - length);
+    else
+        let_go(length - new_length);
+    return true;
+}
+
+void os_allow_huge_pages(bool allow)
+{
+    store_relaxed(&huge_pages_allowed, allow);
+}
+
+unsigned os_cpu_count(void)
+{
+    static unsigned char mask[CPU_MASK_BYTES]; /* threads that meet here write the same */
+    long length = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
+    unsigned count = 0;
+    for (long i = 0; i < length; i++)
+        count += (unsigned)__builtin_popcount(mask[i]);
+    return count > 0 ? count : 1;
+}
+
+uint64_t os_clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void pause_cpu(void)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("pause");
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#else
+    fence_signal();
+#endif
+}
+
+void os_back_off(unsigned round)
+{
+    if (round < ROUNDS_OF_PAUSES) {
+        for (unsigned i = 0; i < PAUSES_PER_ROUND; i++)
+            pause_cpu();
+        return;
+    }
+    int saved_errno = errno;
+    if (round < ROUNDS_OF_YIELDS) {
+        sched_yield();
+    } else {
+        struct timespec sleep = {.tv_nsec = SLEEP_NS};
+        nanosleep(&sleep, NULL);
+    }
+    errno = saved_errno;
+}

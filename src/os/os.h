@@ -1,0 +1,80 @@
+/*
+ * What the allocator asks of the kernel, and no policy. No function here changes errno; all may
+ * be called from any thread and from signal handlers.
+ *
+ * Lengths are whole pages unless said otherwise, addresses are page-aligned.
+ */
+#ifndef DUET_OS_OS_H
+#define DUET_OS_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes of a page: 4, 16 or 64 KiB. */
+size_t os_page_bytes(void);
+
+/* Fresh zeroed memory, readable and writable, or NULL. The address is a multiple of `align`,
+ * a power of two. */
+void *os_map(size_t length, size_t align);
+
+/* As os_map, for tables of which few pages are ever touched: it promises no memory for the rest,
+ * and does not count as held. */
+void *os_map_sparse(size_t length);
+
+/* As os_map, but inaccessible: address space only, left out of core dumps. */
+void *os_reserve(size_t length, size_t align);
+
+/* Gives back what os_map_sparse or os_reserve returned, if the kernel lets it. */
+void os_unreserve(void *start, size_t length);
+
+/* Makes reserved memory readable and writable. False: refused, nothing changed. */
+bool os_open(void *start, size_t length);
+
+/* Returns memory and its addresses. False when the kernel cannot split its mapping any more
+ * (max_map_count): then nothing has changed. */
+bool os_unmap(void *start, size_t length);
+
+/* Returns memory and keeps its addresses, which read as zero afterwards. False: refused (locked
+ * pages), and the content is as it was. */
+bool os_purge(void *start, size_t length);
+
+/* Changes a mapping's length where it is; the new end is zeroed. False: refused, unchanged. */
+bool os_resize(void *start, size_t length, size_t new_length);
+
+/* Moves a mapping's pages, without a copy, over the start of what os_reserve has reserved, and
+ * there makes it `new_length` long, which must be the reserved length. False: refused, and both
+ * are as they were. */
+bool os_move(void *start, size_t length, void *reserved, size_t new_length);
+
+/* Whether mappings made from now on may get huge pages. They may not at first: see
+ * design.md's rule 14. */
+void os_allow_huge_pages(bool allow);
+
+/* CPUs that this thread may run on, at least 1. */
+unsigned os_cpu_count(void);
+
+/* Maps a part of a file, shared with whoever else maps it. NULL: it cannot be had. */
+void *os_map_file(const char *path, size_t offset, size_t length);
+
+void os_unmap_file(void *start, size_t length);
+
+/* The most memory that the process has had resident (VmHWM), 0 where /proc does not tell. Opens
+ * a file. */
+size_t os_peak_rss_kib(void);
+
+/* The name that the program was started by, without its folder. */
+const char *os_program_name(void);
+
+uint64_t os_clock_ns(void); /* CLOCK_MONOTONIC */
+
+/* Waits a little for another thread to get on: the longer, the higher `round`, which counts from
+ * 0. It ends in a sleep, so that a thread of high priority lets one of low priority run. */
+void os_back_off(unsigned round);
+
+/* Bytes mapped through this file and not yet unmapped, and the most that has been. Reserved
+ * memory counts once it is opened. */
+size_t os_held_bytes(void);
+size_t os_held_peak_bytes(void);
+
+#endif

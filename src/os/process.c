@@ -1,0 +1,54 @@
+/*
+ * What the process looks like from outside: files that others share with it, its name, its peak.
+ * Only the counting flavour opens files.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "os/os.h"
+
+void *os_map_file(const char *path, size_t offset, size_t length)
+{
+    int saved_errno = errno;
+    void *start = MAP_FAILED;
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    if (file >= 0) {
+        start = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, (off_t)offset);
+        close(file);
+    }
+    errno = saved_errno;
+    return start == MAP_FAILED ? NULL : start;
+}
+
+void os_unmap_file(void *start, size_t length)
+{
+    int saved_errno = errno;
+    munmap(start, length);
+    errno = saved_errno;
+}
+
+size_t os_peak_rss_kib(void)
+{
+    static const char key[] = "\nVmHWM:";
+    char text[4096];
+    int saved_errno = errno;
+    ssize_t length = 0;
+    int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    if (file >= 0) {
+        length = read(file, text, sizeof text - 1);
+        close(file);
+    }
+    errno = saved_errno;
+    text[length > 0 ? length : 0] = '\0';
+    const char *at = strstr(text, key);
+    return at == NULL ? 0 : strtoul(at + sizeof key - 1, NULL, 10);
+}
+
+const char *os_program_name(void)
+{
+    return program_invocation_short_name;
+}
