@@ -1,0 +1,130 @@
+#include "spans/metas.h"
+
+#include <string.h>
+
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/fatal.h"
+#include "base/random.h"
+#include "os/os.h"
+
+static uint32_t records_per_chunk(const struct meta_pool *pool)
+{
+    return (uint32_t)(META_CHUNK_BYTES / pool->record_bytes);
+}
+
+/* Where a chunk lies: areas 0 to k - 1 have 2^k - 1 chunks together. */
+struct place {
+    unsigned area;
+    size_t offset; /* of the chunk in its area */
+};
+
+static struct place place_of_chunk(uint32_t chunk)
+{
+    unsigned area = bit_width((size_t)chunk + 1) - 1;
+    return (struct place){area, (chunk + 1 - ((size_t)1 << area)) * META_CHUNK_BYTES};
+}
+
+static struct meta *record_at(const struct meta_pool *pool, uint32_t index)
+{
+    uint32_t per_chunk = records_per_chunk(pool);
+    struct place place = place_of_chunk((index - 1) / per_chunk);
+    char *area = load_acquire(&pool->areas[place.area]);
+    return (struct meta *)(area + place.offset +
+                           (size_t)((index - 1) % per_chunk) * pool->record_bytes);
+}
+
+static uint64_t check_word(const struct meta_pool *pool, const struct meta *meta)
+{
+    return pool->secret ^ (uintptr_t)meta;
+}
+
+bool meta_is_valid(const struct meta_pool *pool, const struct meta *meta)
+{
+    return load_relaxed(&meta->check) == check_word(pool, meta);
+}
+
+/* Reserves area k between two inaccessible chunks. */
+static bool add_area(struct meta_pool *pool, unsigned area)
+{
+    size_t length = META_CHUNK_BYTES << area;
+    char *reserved = os_reserve(length + 2 * META_CHUNK_BYTES, META_CHUNK_BYTES);
+    if (reserved == NULL)
+        return false;
+    store_release(&pool->areas[area], reserved + META_CHUNK_BYTES);
+    return true;
+}
+
+static bool open_chunk(struct meta_pool *pool)
+{
+    uint32_t per_chunk = records_per_chunk(pool);
+    uint32_t chunk = pool->opened / per_chunk;
+    struct place place = place_of_chunk(chunk);
+    if (place.area >= META_AREAS || pool->opened > UINT32_MAX - per_chunk)
+        return false;
+    if (pool->areas[place.area] == NULL && !add_area(pool, place.area))
+        return false;
+    if (!os_open(pool->areas[place.area] + place.offset, META_CHUNK_BYTES))
+        return false;
+    if (pool->secret == 0)
+        pool->secret = random_secret() | 1;
+    return true;
+}
+
+/* The next record that was never used; a chunk's records come into being one by one, so that
+ * only pages that are needed are touched. */
+static struct meta *make_record(struct meta_pool *pool)
+{
+    if (pool->opened % records_per_chunk(pool) == 0 && !open_chunk(pool))
+        return NULL;
+    struct meta *meta = record_at(pool, pool->opened + 1);
+    meta->index = pool->opened + 1;
+    store_release(&pool->opened, pool->opened + 1);
+    return meta;
+}
+
+static struct meta *reuse_record(struct meta_pool *pool)
+{
+    struct meta *meta = record_at(pool, pool->first_free);
+    require(meta->check == 0 && meta->index == pool->first_free);
+    pool->first_free = meta->next_free;
+    meta->next_free = 0;
+    return meta;
+}
+
+struct meta *meta_take(struct meta_pool *pool)
+{
+    lock_take(&pool->lock);
+    struct meta *meta = pool->first_free != 0 ? reuse_record(pool) : make_record(pool);
+    if (meta != NULL) {
+        pool->in_use++;
+        store_release(&meta->check, check_word(pool, meta));
+    }
+    lock_release(&pool->lock);
+    return meta;
+}
+
+void meta_give(struct meta_pool *pool, struct meta *meta)
+{
+    lock_take(&pool->lock);
+    require(meta_is_valid(pool, meta));
+    store_relaxed(&meta->check, 0);
+    memset(meta + 1, 0, pool->record_bytes - sizeof *meta);
+    meta->next_free = pool->first_free;
+    pool->first_free = meta->index;
+    pool->in_use--;
+    lock_release(&pool->lock);
+}
+
+struct meta *meta_at(const struct meta_pool *pool, uint32_t index)
+{
+    if (index == 0 || index > load_acquire(&pool->opened))
+        return NULL;
+    struct meta *meta = record_at(pool, index);
+    return meta_is_valid(pool, meta) ? meta : NULL;
+}
+
+uint32_t meta_last(const struct meta_pool *pool)
+{
+    return load_acquire(&pool->opened);
+}

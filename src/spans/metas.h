@@ -1,0 +1,59 @@
+/*
+ * Metas: records that describe memory and lie apart from it.
+ *
+ * A pool hands out records of one size. They live in areas of their own, at an address that has
+ * nothing to do with the cells', each between inaccessible chunks, so that no overflow of a cell
+ * runs into them. Areas double in size; inside one, chunks are opened as they are needed. A
+ * record is named by a 32-bit index, which leads to it without a look-up, since the areas'
+ * sizes are known. Records are type-stable: one that was given back may be read, and shows by
+ * its check word that it is not in use. Nothing is ever unmapped. (After mallocng's meta areas.)
+ *
+ * Concurrency: taking and giving hold the pool's lock; looking up takes none.
+ */
+#ifndef DUET_SPANS_METAS_H
+#define DUET_SPANS_METAS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/config.h"
+#include "base/lock.h"
+
+/* 2^24 chunks in all: more records than a 32-bit index can name. */
+#define META_AREAS 24
+
+/* The head of every record; what follows is its user's. */
+struct meta {
+    uint64_t check;     /* the pool's secret and this address while in use, else 0 */
+    uint32_t index;     /* its own; never 0 */
+    uint32_t next_free; /* index of the next free record while not in use, 0 at the end */
+};
+
+struct meta_pool {
+    struct lock lock;
+    uint32_t record_bytes; /* a power of two, sizeof(struct meta) to META_CHUNK_BYTES */
+    uint32_t opened;       /* records that exist; indices are 1 to opened */
+    uint32_t first_free;
+    uint32_t in_use;
+    uint64_t secret;
+    char *areas[META_AREAS]; /* area k has 2^k chunks */
+};
+
+#define META_POOL_INITIAL(bytes, rank) {.lock = LOCK_INITIAL(rank), .record_bytes = (bytes)}
+
+/* A record, zero behind its head. NULL: no memory. */
+struct meta *meta_take(struct meta_pool *pool);
+
+/* Wipes the record. It must be in use and not be named anywhere any more. */
+void meta_give(struct meta_pool *pool, struct meta *meta);
+
+/* The record of this index, or NULL if there is none or it is not in use. */
+struct meta *meta_at(const struct meta_pool *pool, uint32_t index);
+
+/* Indices run from 1 to this. */
+uint32_t meta_last(const struct meta_pool *pool);
+
+bool meta_is_valid(const struct meta_pool *pool, const struct meta *meta);
+
+#endif

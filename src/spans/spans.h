@@ -1,0 +1,56 @@
+/*
+ * Spans: runs of blocks, cut from segments.
+ *
+ * A segment is one mapping of 2^n blocks; the first has 1 MiB, each further one twice as much,
+ * up to 16 MiB; where the kernel refuses, halves are tried down to what is needed. Which blocks
+ * are free is a bit each, in the segment's meta. Spans come from the lowest address that has room,
+ * so that the high ones empty and can be unmapped.
+ *
+ * Concurrency: one lock. Only slow paths come here: a span serves hundreds of cells.
+ */
+#ifndef DUET_SPANS_SPANS_H
+#define DUET_SPANS_SPANS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/config.h"
+
+/* A longer span cannot be had; who needs one maps it. */
+#define SPAN_MAX_BLOCKS SEGMENT_LAST_BLOCKS
+
+struct span {
+    char *start;
+    uint32_t blocks;
+    uint32_t segment; /* the index of its segment's meta */
+    bool zeroed;      /* reads as zero when it is taken */
+};
+
+/* Takes 1 to SPAN_MAX_BLOCKS blocks and sets their table entries to `class` and `meta`. False: no
+ * memory, *span is not written. */
+bool span_take(struct span *span, size_t blocks, uint8_t class, uint32_t meta);
+
+/* Gives back what span_take filled in; clears its table entries. The memory stays mapped, and
+ * keeps its pages until spans_trim. */
+void span_give(const struct span *span);
+
+/* Returns the pages of free blocks to the OS, and segments that are wholly free. Says whether
+ * there were any. */
+bool spans_trim(void);
+
+/* Blocks in all segments, and those of them in no span. */
+struct spans_count {
+    size_t blocks;
+    size_t free_blocks;
+};
+struct spans_count spans_count(void);
+
+/* Every invariant of the segments; stops the program where one is broken. */
+void spans_check(void);
+
+/* Around fork, in this order; `_end` in parent and child alike. */
+void spans_fork_prepare(void);
+void spans_fork_end(void);
+
+#endif

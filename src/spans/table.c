@@ -1,0 +1,68 @@
+#include "spans/table.h"
+
+#include "base/fatal.h"
+#include "os/os.h"
+
+static_assert(TABLE_ROOT_BITS + TABLE_LEAF_BITS + BLOCK_SHIFT == ADDRESS_BITS,
+              "root, leaf and block cover an address exactly");
+
+uintptr_t table_root[TABLE_ROOT_ENTRIES];
+uint8_t table_empty_leaf[TABLE_LEAF_ENTRIES];
+
+static uintptr_t block_of(const void *ptr)
+{
+    return (uintptr_t)ptr >> BLOCK_SHIFT;
+}
+
+/* NULL where there is no leaf yet. */
+static struct table_leaf *leaf_of(uintptr_t block)
+{
+    uintptr_t distance = load_acquire(&table_root[block >> TABLE_LEAF_BITS]);
+    return distance == 0 ? NULL : (struct table_leaf *)((uintptr_t)table_empty_leaf + distance);
+}
+
+static bool add_leaf(uintptr_t leaf_number)
+{
+    struct table_leaf *leaf = os_map_sparse(sizeof *leaf);
+    if (leaf == NULL)
+        return false;
+    uintptr_t distance = (uintptr_t)leaf - (uintptr_t)table_empty_leaf;
+    if (!cas_release(&table_root[leaf_number], (uintptr_t)0, distance))
+        os_unreserve(leaf, sizeof *leaf); /* another thread was faster */
+    return true;
+}
+
+bool table_cover(const void *start, size_t length)
+{
+    uintptr_t first = block_of(start) >> TABLE_LEAF_BITS;
+    uintptr_t last = block_of((const char *)start + length - 1) >> TABLE_LEAF_BITS;
+    if (last >= TABLE_ROOT_ENTRIES)
+        return false; /* an address that only a hint can bring about */
+    for (uintptr_t number = first; number <= last; number++)
+        if (load_relaxed(&table_root[number]) == 0 && !add_leaf(number))
+            return false;
+    return true;
+}
+
+uint32_t table_meta(const void *ptr)
+{
+    const struct table_leaf *leaf = leaf_of(block_of(ptr));
+    require(leaf != NULL);
+    return load_relaxed(&leaf->meta[block_of(ptr) & (TABLE_LEAF_ENTRIES - 1)]);
+}
+
+void table_set(const void *start, size_t blocks, uint8_t class, uint32_t meta)
+{
+    check(is_aligned((uintptr_t)start, BLOCK_BYTES));
+    for (uintptr_t block = block_of(start), end = block + blocks; block < end; block++) {
+        struct table_leaf *leaf = leaf_of(block);
+        require(leaf != NULL);
+        store_relaxed(&leaf->meta[block & (TABLE_LEAF_ENTRIES - 1)], meta);
+        store_relaxed(&leaf->class[block & (TABLE_LEAF_ENTRIES - 1)], class);
+    }
+}
+
+void table_clear(const void *start, size_t blocks)
+{
+    table_set(start, blocks, TABLE_FOREIGN, 0);
+}
