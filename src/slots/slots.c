@@ -1,0 +1,216 @@
+#include "slots/slots.h"
+
+#include "os/os.h"
+
+/* The slot of threads that have none: taken by nobody, for ever. Nobody writes to it but failing
+ * compare-and-swaps. */
+#define OWNER_NOBODY (~(uintptr_t)0)
+static struct slot unbound_slot = {.owner = OWNER_NOBODY};
+
+__thread struct slot *slot_current = &unbound_slot;
+
+/* Whether this thread is in the slot already: interrupted in it, or forking. */
+static bool slot_is_own(const struct slot *slot)
+{
+    return (load_relaxed(&slot->owner) & ~SLOT_OWNER_FORK) == thread_self();
+}
+
+/* Maps the slots beyond SLOTS_LEAST. A refusal leaves SLOTS_LEAST of them. */
+static uint32_t map_slots(struct slot_set *set, uint32_t wanted)
+{
+    if (wanted <= SLOTS_LEAST)
+        return SLOTS_LEAST;
+    size_t length = round_up((wanted - SLOTS_LEAST) * set->stride, os_page_bytes());
+    char *slots = os_map(length, CACHE_LINE_PAIR);
+    if (slots == NULL)
+        return SLOTS_LEAST;
+    if (!cas_release(&set->mapped, (char *)NULL, slots))
+        os_unmap(slots, length); /* another thread was faster */
+    return wanted;
+}
+
+/* Decided by compare-and-swap step by step, so that threads that meet here agree on the number
+ * before any of them maps, and no one waits. */
+uint32_t slots_count(struct slot_set *set)
+{
+    uint32_t count = load_acquire(&set->count);
+    if (likely(count != 0))
+        return count;
+    cas_relaxed(&set->wanted, 0u, DUET_TINY ? SLOTS_LEAST : os_cpu_count());
+    count = map_slots(set, load_relaxed(&set->wanted));
+    cas_release(&set->count, 0u, count);
+    return load_acquire(&set->count);
+}
+
+/* The numbers below this are slots in rotation, this one is the forking thread's, and those
+ * above are reserves, the newest first. */
+static uint32_t rotation_end(const struct slot_set *set)
+{
+    return (uint32_t)max_size(load_acquire(&set->count), SLOTS_LEAST);
+}
+
+uint32_t slots_in_all(const struct slot_set *set)
+{
+    return rotation_end(set) + 1 + load_acquire(&set->reserve_count);
+}
+
+static struct slot *fork_slot(const struct slot_set *set)
+{
+    return (struct slot *)(set->first + SLOTS_LEAST * set->stride);
+}
+
+/* NULL for a number that is too high. */
+static struct slot *slot_at(const struct slot_set *set, uint32_t number)
+{
+    if (number < SLOTS_LEAST)
+        return (struct slot *)(set->first + number * set->stride);
+    uint32_t end = rotation_end(set);
+    if (number < end)
+        return (struct slot *)(load_acquire(&set->mapped) + (number - SLOTS_LEAST) * set->stride);
+    if (number == end)
+        return fork_slot(set);
+    struct slot *reserve = load_acquire(&set->reserves);
+    for (; reserve != NULL && number > end + 1; number--)
+        reserve = reserve->next_reserve;
+    return reserve;
+}
+
+static struct slot *make_current(struct slot *slot, uint32_t number)
+{
+    store_relaxed(&slot->number, number);
+    slot_current = slot;
+    return slot;
+}
+
+/* Gives the thread its first current slot, in turn, so that threads start apart. The first one
+ * needs no count, so a process of one thread never asks for it. */
+static void bind(struct slot_set *set)
+{
+    uint32_t order = add_relaxed(&set->bound, 1);
+    uint32_t number = order == 0 ? 0 : order % slots_count(set);
+    make_current(slot_at(set, number), number);
+}
+
+static struct slot *add_reserve(struct slot_set *set)
+{
+    size_t length = round_up(set->stride, os_page_bytes());
+    struct slot *slot = os_map(length, CACHE_LINE_PAIR);
+    if (slot == NULL)
+        return NULL;
+    store_relaxed(&slot->owner, thread_self());
+    do
+        slot->next_reserve = load_relaxed(&set->reserves);
+    while (!cas_release(&set->reserves, slot->next_reserve, slot));
+    add_relaxed(&set->reserve_count, 1);
+    return slot;
+}
+
+/* For a nested operation: whatever is free at once. */
+static struct slot *take_nested(struct slot_set *set)
+{
+    if (load_relaxed(&set->forking) == thread_self() && slot_try(fork_slot(set)))
+        return fork_slot(set);
+    slots_count(set); /* from now on there is memory in more than one slot: searches begin */
+    for (uint32_t number = 0; number < slots_in_all(set); number++) {
+        struct slot *slot = slot_at(set, number);
+        if (slot != NULL && slot != fork_slot(set) && slot_try(slot))
+            return slot;
+    }
+    return add_reserve(set);
+}
+
+/* One round over the slots, starting behind the current one. */
+static struct slot *rotate(struct slot_set *set, bool *nested)
+{
+    uint32_t count = slots_count(set);
+    uint32_t start = load_relaxed(&slot_current->number);
+    for (uint32_t step = 1; step <= count; step++) {
+        uint32_t number = (start + step) % count;
+        struct slot *slot = slot_at(set, number);
+        if (slot_try(slot))
+            return make_current(slot, number);
+        if (slot_is_own(slot)) {
+            *nested = true;
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+struct slot *slot_take(struct slot_set *set)
+{
+    if (unlikely(slot_current == &unbound_slot))
+        bind(set);
+    if (likely(slot_try(slot_current)))
+        return slot_current;
+    bool nested = slot_is_own(slot_current);
+    for (unsigned round = 0; !nested; round++) {
+        struct slot *slot = rotate(set, &nested);
+        if (slot != NULL)
+            return slot;
+        if (!nested)
+            os_back_off(round);
+    }
+    return take_nested(set);
+}
+
+uint32_t slots_in_use(const struct slot_set *set)
+{
+    return (uint32_t)min_size(load_relaxed(&set->bound), rotation_end(set));
+}
+
+bool slots_are_shared(const struct slot_set *set)
+{
+    /* The count is first asked for by a second thread, or by a thread that had to rotate. */
+    return load_relaxed(&set->count) != 0 || load_relaxed(&set->reserve_count) != 0 ||
+           load_relaxed(&slot_current->number) != 0;
+}
+
+struct slot *slot_try_other(struct slot_set *set, struct slot *home)
+{
+    uint32_t number = home->next_to_search % slots_in_all(set);
+    home->next_to_search = number + 1;
+    struct slot *slot = slot_at(set, number);
+    return slot != NULL && slot != home && slot_try(slot) ? slot : NULL;
+}
+
+static void revoke(struct slot *slot, uintptr_t owner)
+{
+    for (unsigned round = 0; !cas_acquire(&slot->owner, (uintptr_t)0, owner); round++)
+        os_back_off(round);
+}
+
+void slots_visit(struct slot_set *set, void (*visit)(struct slot *slot, void *context),
+                 void *context)
+{
+    for (uint32_t number = 0; number < slots_in_all(set); number++) {
+        struct slot *slot = slot_at(set, number);
+        if (slot == NULL || slot_is_own(slot))
+            continue;
+        revoke(slot, thread_self());
+        visit(slot, context);
+        slot_release(slot);
+    }
+}
+
+void slots_fork_prepare(struct slot_set *set)
+{
+    if (!thread_is_alone())
+        slots_count(set); /* so that their number does not change any more */
+    for (uint32_t number = 0; number < slots_in_all(set); number++) {
+        struct slot *slot = slot_at(set, number);
+        if (slot != NULL && slot != fork_slot(set) && !slot_is_own(slot))
+            revoke(slot, thread_self() | SLOT_OWNER_FORK);
+    }
+    store_relaxed(&set->forking, thread_self());
+}
+
+void slots_fork_end(struct slot_set *set)
+{
+    store_relaxed(&set->forking, 0);
+    for (uint32_t number = 0; number < slots_in_all(set); number++) {
+        struct slot *slot = slot_at(set, number);
+        if (slot != NULL && load_relaxed(&slot->owner) == (thread_self() | SLOT_OWNER_FORK))
+            slot_release(slot);
+    }
+}

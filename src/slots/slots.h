@@ -1,0 +1,117 @@
+/*
+ * Slots: the shards of an engine's front-end state. A thread works in one slot at a time.
+ *
+ * There are as many slots as CPUs, and any number of threads. A slot belongs to whoever has put
+ * its thread's number into `owner`, for the length of one operation; this busy mark is a lock
+ * that is only ever tried. Each thread has a current slot; a thread that finds it taken rotates
+ * to the next one, which then is its current slot, and backs off once it has tried them all. So
+ * threads spread over the slots by themselves, and a thread that exits leaves nothing behind but
+ * memory in a slot that others use. (After Zig's SmpAllocator.)
+ *
+ * While the process has one thread the mark is set by plain stores. See thread_is_alone.
+ *
+ * Re-entry. A signal handler that interrupts an operation finds its own thread's number as an
+ * owner. It must not wait, since what it waits for may wait for it: it takes any slot that is
+ * free at once, or else a reserve slot, of which there come to be as many as operations were
+ * ever nested at one time. A thread between fork's prepare and its end, which holds every slot,
+ * works in one that is kept for it.
+ *
+ * What a slot holds is its user's: the payload follows the head. One set of slots per process.
+ */
+#ifndef DUET_SLOTS_SLOTS_H
+#define DUET_SLOTS_SLOTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/config.h"
+#include "base/fatal.h"
+#include "base/thread.h"
+
+/* The least number of slots: with one, a nested operation would always need a reserve. They are
+ * part of the library, so that nothing is mapped for the slots of a small process. */
+#define SLOTS_LEAST 2
+
+/* Slots that the library has storage for: the least number, and the one for a forking thread. */
+#define SLOTS_STATIC (SLOTS_LEAST + 1)
+
+/* Marks an owner that holds the slot for a fork, beside its number, whose low bits are clear. */
+#define SLOT_OWNER_FORK ((uintptr_t)1)
+
+struct slot {
+    uintptr_t owner;           /* 0: nobody is in it */
+    uint32_t number;           /* its place in rotation */
+    uint32_t next_to_search;   /* the slot that slot_try_other tries next */
+    struct slot *next_reserve; /* if it is a reserve slot: the next one */
+};
+
+struct slot_set {
+    char *first;    /* SLOTS_STATIC slots in the library */
+    size_t stride;  /* bytes from one to the next: head and payload, whole cache line pairs */
+    char *mapped;   /* the others, once there are threads that need them */
+    uint32_t count;  /* those in rotation; 0 until it is first asked for */
+    uint32_t wanted; /* an option's count, or 0 until the CPUs are counted */
+    uint32_t bound;  /* threads that have been given a current slot */
+    uint32_t reserve_count;
+    uintptr_t forking;     /* the thread between fork's prepare and its end, or 0 */
+    struct slot *reserves; /* a list that only grows */
+};
+
+#define SLOT_SET_INITIAL(storage) {.first = (char *)(storage), .stride = sizeof *(storage)}
+
+/* This thread's current slot. One that has none yet points at a slot that is always taken. */
+extern __thread struct slot *slot_current;
+
+/* Takes the slot, if nobody is in it. Says whether it did. */
+ALWAYS_INLINE bool slot_try(struct slot *slot)
+{
+    if (thread_is_alone()) {
+        if (unlikely(load_relaxed(&slot->owner) != 0))
+            return false;
+        store_relaxed(&slot->owner, thread_self());
+        fence_signal();
+        return true;
+    }
+    return cas_acquire(&slot->owner, (uintptr_t)0, thread_self());
+}
+
+ALWAYS_INLINE void slot_release(struct slot *slot)
+{
+    check((load_relaxed(&slot->owner) & ~SLOT_OWNER_FORK) == thread_self());
+    store_release(&slot->owner, 0);
+}
+
+/* Takes a slot: the current one, or one to which it rotates, or a reserve. Waits if all are
+ * taken, unless this is a nested operation. NULL: nested, and no memory for a reserve slot. */
+struct slot *slot_take(struct slot_set *set);
+
+/* Takes another slot than `home`, which the caller holds: the next one in turn, if it is free.
+ * Its turn is over even if it is not. The current slot stays as it is. */
+struct slot *slot_try_other(struct slot_set *set, struct slot *home);
+
+/* Whether slot_try_other can find anything: whether there was ever a second slot in use. */
+bool slots_are_shared(const struct slot_set *set);
+
+/* All slots: those in rotation, the forking thread's and the reserves. */
+uint32_t slots_in_all(const struct slot_set *set);
+
+/* Slots that a thread has ever been given as its first. */
+uint32_t slots_in_use(const struct slot_set *set);
+
+/* The number of slots in rotation; the first call decides it. */
+uint32_t slots_count(struct slot_set *set);
+
+/* Revokes each slot in turn from whoever works in it, visits it, and lets go of it. Slots in
+ * which this thread itself was interrupted are left out. */
+void slots_visit(struct slot_set *set, void (*visit)(struct slot *slot, void *context),
+                 void *context);
+
+/* Around fork, in this order; `_end` in parent and child alike. Slots in which the forking
+ * thread itself was interrupted (fork in a signal handler) stay as they are. */
+void slots_fork_prepare(struct slot_set *set);
+void slots_fork_end(struct slot_set *set);
+
+#endif
