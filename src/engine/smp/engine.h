@@ -1,0 +1,165 @@
+/*
+ * The engine smp: Zig's SmpAllocator in C. Start reading here.
+ *
+ * Cells are powers of two from 8 bytes to half a slab. A slab is one block, aligned to its
+ * length, and holds cells of one class from its first byte to its last; there is no word of
+ * metadata per cell or per slab. Each slot has, per class, a list of free cells, linked through
+ * the cells, and the address of the next cell of its newest slab that was never handed out.
+ *
+ *   malloc   pop the slot's list; else bump the next address; else (slow) take over the list of
+ *            another slot; else cut a new slab.
+ *   free     push onto the list of the slot that the freeing thread is in, wherever the cell
+ *            came from.
+ *
+ * A slot may be entered by one thread at a time (slots.h). There is no hook for threads that
+ * exit: what they leave in a slot is used by the next thread there, and found by searches.
+ *
+ * What it gives up: small memory is kept for ever, in the class that it first served; a cell may
+ * be nearly twice as large as what was asked for; and the heap is not protected from overflows.
+ *
+ * Beyond the seed: threads start in different slots and not all in the first; a search takes a
+ * whole list over instead of moving the thread to the other slot, so that a thread stays where
+ * its memory is warm; and two checks cost an instruction or two each on free: that the address is
+ * a cell's first, and that the cell is not the one that was freed last.
+ *
+ * This header is the engine's half of the contract that heap and front compile against; every
+ * engine has one of this name:
+ *   ENGINE_NAME, ENGINE_CLASSES, engine_class, engine_class_bytes, engine_class_of_table,
+ *   engine_is_cell, engine_alloc, engine_free (hot), engine_alloc_slow, engine_free_slow, engine_fork_prepare,
+ *   engine_fork_end, engine_configure, engine_count.
+ */
+#ifndef DUET_ENGINE_SMP_ENGINE_H
+#define DUET_ENGINE_SMP_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bits.h"
+#include "base/config.h"
+#include "base/fatal.h"
+#include "engine/smp/check.h"
+#include "slots/slots.h"
+#include "spans/table.h"
+
+#define ENGINE_NAME "smp"
+
+/* A slab is a block, so the address table tells the class of any cell, and a slab's end shows in
+ * the low bits of an address. 64 KiB is no less than any page, and holds at least two cells. */
+#define SMP_SLAB_BYTES BLOCK_BYTES
+
+/* The least cell must hold the link of a free one. */
+#define SMP_LEAST_SHIFT 3
+
+/* Cells of 8 bytes to half a slab. A slab of a single cell would be no better than a mapping. */
+#define ENGINE_CLASSES (BLOCK_SHIFT - SMP_LEAST_SHIFT)
+
+/* How many other slots an allocation tries before it cuts a new slab. As the seed has it: one,
+ * in turn, so that a slot whose threads have gone is emptied within a few slabs. */
+#define SMP_MAX_ALLOC_SEARCH 1
+
+static_assert((1 << SMP_LEAST_SHIFT) >= sizeof(void *), "a free cell holds a link");
+static_assert((SMP_SLAB_BYTES & (SMP_SLAB_BYTES - 1)) == 0, "a slab's end shows in low bits");
+static_assert(TABLE_ENGINE_FIRST + ENGINE_CLASSES - 1 <= TABLE_ENGINE_LAST, "classes fit");
+
+struct smp_class {
+    void **free; /* the cell freed last; its first word links to the one before */
+    char *next;  /* the next cell of the newest slab; a multiple of the slab's length: none */
+};
+
+struct smp_slot {
+    alignas(CACHE_LINE_PAIR) struct slot head;
+    struct smp_class classes[ENGINE_CLASSES];
+};
+
+extern struct slot_set smp_slots;
+
+/* The class of a length and an alignment, a power of two. At least ENGINE_CLASSES if they are too
+ * large for a cell. A length of 0 counts as 1. */
+ALWAYS_INLINE size_t engine_class(size_t length, size_t align)
+{
+    size_t least = max_size(align, (size_t)1 << SMP_LEAST_SHIFT);
+    return 64 - (size_t)__builtin_clzl(max_size(length, least) - 1) - SMP_LEAST_SHIFT;
+}
+
+ALWAYS_INLINE size_t engine_class_bytes(size_t class)
+{
+    return (size_t)1 << (class + SMP_LEAST_SHIFT);
+}
+
+/* The class of a class byte from the address table; at least ENGINE_CLASSES if it is none. */
+ALWAYS_INLINE size_t engine_class_of_table(uint8_t table_class)
+{
+    return (size_t)table_class - TABLE_ENGINE_FIRST;
+}
+
+/* Whether an address in a slab of this class is that of a cell. */
+ALWAYS_INLINE bool engine_is_cell(const void *ptr, size_t class)
+{
+    return is_aligned((uintptr_t)ptr, engine_class_bytes(class));
+}
+
+/* A cell, or NULL: then engine_alloc_slow is to be called. *zeroed says whether it reads as zero. */
+ALWAYS_INLINE void *engine_alloc(size_t class, bool *zeroed)
+{
+    struct smp_slot *slot = (struct smp_slot *)slot_current;
+    if (unlikely(!slot_try(&slot->head)))
+        return NULL;
+    struct smp_class *cells = &slot->classes[class];
+    void **cell = cells->free;
+    *zeroed = false;
+    if (likely(cell != NULL)) {
+        cells->free = *cell;
+    } else if ((uintptr_t)cells->next % SMP_SLAB_BYTES != 0) {
+        cell = (void **)cells->next;
+        cells->next += engine_class_bytes(class);
+        *zeroed = true;
+    }
+    smp_check_alloc(cell, engine_class_bytes(class));
+    smp_check_list(cells, engine_class_bytes(class));
+    slot_release(&slot->head);
+    return cell;
+}
+
+/* False: nothing was done, engine_free_slow is to be called. */
+ALWAYS_INLINE bool engine_free(void *ptr, size_t class)
+{
+    if (unlikely(!engine_is_cell(ptr, class)))
+        return false;
+    struct smp_slot *slot = (struct smp_slot *)slot_current;
+    if (unlikely(!slot_try(&slot->head)))
+        return false;
+    struct smp_class *cells = &slot->classes[class];
+    if (unlikely(cells->free == ptr))
+        fatal_pointer("free", ptr, "was freed twice");
+    smp_check_free(ptr, engine_class_bytes(class));
+    *(void **)ptr = cells->free;
+    cells->free = ptr;
+    smp_check_list(cells, engine_class_bytes(class));
+    slot_release(&slot->head);
+    return true;
+}
+
+/* As engine_alloc, for every case. NULL: no memory. */
+COLD void *engine_alloc_slow(size_t class, bool *zeroed);
+
+/* As engine_free, for every case. Stops the program if ptr is not the start of a cell. */
+COLD void engine_free_slow(void *ptr, size_t class);
+
+/* Options, before the second thread starts. 0: the default. */
+void engine_configure(uint32_t slots);
+
+void engine_fork_prepare(void);
+void engine_fork_end(void);
+
+struct engine_count {
+    size_t cells;      /* handed out */
+    size_t cell_bytes; /* in them */
+    size_t free_bytes; /* in cells that are ready to be handed out */
+    size_t slots;
+};
+
+/* Takes time proportional to the number of free cells. */
+void engine_count(struct engine_count *count);
+
+#endif

@@ -1,0 +1,177 @@
+/*
+ * The slow half of the engine smp: what is left when a slot's list is empty and its slab used
+ * up, or its slot taken.
+ */
+#include <string.h>
+
+#include "base/atomics.h"
+#include "engine/smp/engine.h"
+#include "spans/spans.h"
+
+static struct smp_slot static_slots[SLOTS_STATIC];
+struct slot_set smp_slots = SLOT_SET_INITIAL(static_slots);
+
+/* Slabs cut so far, by class. */
+static size_t slabs[ENGINE_CLASSES];
+
+/* Frees that found no slot: in a signal handler, with every slot taken and no memory for
+ * another. Linked as the lists are; pushed one by one, taken all at once, so no word is ever
+ * compared with one that has gone and come back. */
+static void **deferred[ENGINE_CLASSES];
+
+static_assert(sizeof(struct smp_slot) % CACHE_LINE_PAIR == 0, "slots share no cache line");
+
+void engine_configure(uint32_t slots)
+{
+    cas_relaxed(&smp_slots.wanted, 0u, (uint32_t)max_size(slots, slots != 0 ? SLOTS_LEAST : 0));
+}
+
+/* From the list, else from the newest slab. As engine_alloc, with the slot held. */
+static void *take_cell(struct smp_class *cells, size_t class, bool *zeroed)
+{
+    void **cell = cells->free;
+    *zeroed = false;
+    if (cell != NULL) {
+        cells->free = *cell;
+    } else if ((uintptr_t)cells->next % SMP_SLAB_BYTES != 0) {
+        cell = (void **)cells->next;
+        cells->next += engine_class_bytes(class);
+        *zeroed = true;
+    }
+    smp_check_alloc(cell, engine_class_bytes(class));
+    smp_check_list(cells, engine_class_bytes(class));
+    return cell;
+}
+
+/* Takes over the whole list of another slot, of up to `tries` that come next. */
+static bool take_over_list(struct smp_slot *home, size_t class, uint32_t tries)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < tries && !found; i++) {
+        struct smp_slot *other = (struct smp_slot *)slot_try_other(&smp_slots, &home->head);
+        if (other == NULL)
+            continue;
+        home->classes[class].free = other->classes[class].free;
+        other->classes[class].free = NULL;
+        found = home->classes[class].free != NULL;
+        slot_release(&other->head);
+    }
+    return found;
+}
+
+static bool take_over_deferred(struct smp_slot *home, size_t class)
+{
+    if (likely(load_relaxed(&deferred[class]) == NULL))
+        return false;
+    home->classes[class].free = exchange_acquire(&deferred[class], (void **)NULL);
+    return home->classes[class].free != NULL;
+}
+
+/* As the seed does, a slab is cut with the slot held: the cells behind the first are for it. */
+static bool cut_slab(struct smp_class *cells, size_t class)
+{
+    uint32_t book = DUET_CHECKED ? smp_check_slab() : 0;
+    struct span span;
+    if (!span_take(&span, 1, (uint8_t)(TABLE_ENGINE_FIRST + class), book))
+        return false;
+    if (!span.zeroed)
+        memset(span.start, 0, SMP_SLAB_BYTES); /* never so far: smp gives no span back */
+    add_relaxed(&slabs[class], 1);
+    cells->next = span.start;
+    return true;
+}
+
+/* The first cell of a slab has the slab's address, which as `next` means that there is none. */
+static void *take_first_of_slab(struct smp_class *cells, size_t class, bool *zeroed)
+{
+    void *cell = cells->next;
+    cells->next += engine_class_bytes(class);
+    *zeroed = true;
+    smp_check_alloc(cell, engine_class_bytes(class));
+    return cell;
+}
+
+void *engine_alloc_slow(size_t class, bool *zeroed)
+{
+    struct smp_slot *slot = (struct smp_slot *)slot_take(&smp_slots);
+    if (slot == NULL)
+        return NULL;
+    struct smp_class *cells = &slot->classes[class];
+    void *cell = take_cell(cells, class, zeroed);
+    if (cell == NULL && (take_over_deferred(slot, class) ||
+                         (slots_are_shared(&smp_slots) &&
+                          take_over_list(slot, class, SMP_MAX_ALLOC_SEARCH))))
+        cell = take_cell(cells, class, zeroed);
+    if (cell == NULL && cut_slab(cells, class))
+        cell = take_first_of_slab(cells, class, zeroed);
+    if (cell == NULL && take_over_list(slot, class, slots_in_all(&smp_slots)))
+        cell = take_cell(cells, class, zeroed);
+    slot_release(&slot->head);
+    return cell;
+}
+
+static void defer_free(void **cell, size_t class)
+{
+    do
+        *cell = load_relaxed(&deferred[class]);
+    while (!cas_release(&deferred[class], (void **)*cell, cell));
+}
+
+void engine_free_slow(void *ptr, size_t class)
+{
+    if (!engine_is_cell(ptr, class))
+        fatal_pointer("free", ptr, "is not the start of a cell");
+    struct smp_slot *slot = (struct smp_slot *)slot_take(&smp_slots);
+    if (slot == NULL) {
+        smp_check_free(ptr, engine_class_bytes(class));
+        defer_free(ptr, class);
+        return;
+    }
+    struct smp_class *cells = &slot->classes[class];
+    if (cells->free == ptr)
+        fatal_pointer("free", ptr, "was freed twice");
+    smp_check_free(ptr, engine_class_bytes(class));
+    *(void **)ptr = cells->free;
+    cells->free = ptr;
+    smp_check_list(cells, engine_class_bytes(class));
+    slot_release(&slot->head);
+}
+
+void engine_fork_prepare(void)
+{
+    slots_fork_prepare(&smp_slots);
+    smp_check_fork_prepare();
+}
+
+void engine_fork_end(void)
+{
+    smp_check_fork_end();
+    slots_fork_end(&smp_slots);
+}
+
+static void count_slot(struct slot *slot, void *context)
+{
+    const struct smp_slot *visited = (const struct smp_slot *)slot;
+    size_t *free_cells = context; /* by class */
+    for (size_t class = 0; class < ENGINE_CLASSES; class++) {
+        const struct smp_class *cells = &visited->classes[class];
+        for (void **cell = cells->free; cell != NULL; cell = *cell)
+            free_cells[class]++;
+        free_cells[class] += (-(uintptr_t)cells->next % SMP_SLAB_BYTES) / engine_class_bytes(class);
+    }
+}
+
+void engine_count(struct engine_count *count)
+{
+    size_t free_cells[ENGINE_CLASSES] = {0};
+    slots_visit(&smp_slots, count_slot, free_cells);
+    *count = (struct engine_count){.slots = slots_in_use(&smp_slots)};
+    for (size_t class = 0; class < ENGINE_CLASSES; class++) {
+        size_t bytes = engine_class_bytes(class);
+        size_t cells = load_relaxed(&slabs[class]) * (SMP_SLAB_BYTES / bytes);
+        size_t unused = min_size(free_cells[class], cells);
+        count->cells += cells - unused;
+        count->cell_bytes += (cells - unused) * bytes;
+        count->free_bytes += unused * bytes;
+    }
+}
