@@ -1,0 +1,296 @@
+/*
+ * The slow half of counting: shards, the record in the shared file, the peak.
+ */
+#include "count.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/atomics.h"
+#include "os/os.h"
+
+/* The table by class is written anew when the live bytes have grown by this share over the last
+ * one, and by a slack at least: so it is within 2 % of the peak, and written a few hundred times
+ * while a heap grows to a GiB. */
+#define SNAPSHOT_GROWTH 64
+
+/* Where counts go until the library's constructor has run, and for good if there is no file. */
+static struct count_record early_record;
+static struct count_record *record = &early_record;
+static uint32_t snapshot_busy;
+
+static struct count_shard unbound_shard = {.owned = SHARD_UNBOUND};
+__thread struct count_shard *count_shard = &unbound_shard;
+
+static pthread_key_t shard_key; /* its destructor tells of threads that exit */
+static bool shard_key_exists;
+
+static int64_t max_of(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void take_snapshot(int64_t live_bytes)
+{
+    if (exchange_acquire(&snapshot_busy, 1u) != 0)
+        return; /* another thread is at it */
+    for (size_t row = 0; row < COUNT_ROWS; row++) {
+        int64_t cells = record->inherited_cells[row];
+        for (size_t i = 0; i < COUNT_SHARDS; i++)
+            cells += (int64_t)(record->shards[i].allocated[row] - record->shards[i].freed[row]);
+        record->snapshot_cells[row] = cells;
+    }
+    for (size_t row = 0; row < COUNT_LARGE_ROWS; row++) {
+        int64_t bytes = record->inherited_large_bytes[row];
+        for (size_t i = 0; i < COUNT_SHARDS; i++)
+            bytes += (int64_t)(record->shards[i].large_allocated_bytes[row] -
+                               record->shards[i].large_freed_bytes[row]);
+        record->snapshot_large_bytes[row] = bytes;
+    }
+    store_relaxed(&record->snapshot_bytes, live_bytes);
+    store_release(&snapshot_busy, 0u);
+}
+
+static void note_held(void)
+{
+    store_relaxed(&record->held_bytes, (uint64_t)os_held_bytes());
+    raise_relaxed(&record->held_peak_bytes, (uint64_t)os_held_peak_bytes());
+}
+
+static void add_to_live(int64_t bytes)
+{
+    int64_t live = add_relaxed(&record->live_bytes, bytes) + bytes;
+    raise_relaxed(&record->live_peak_bytes, live);
+    int64_t last = load_relaxed(&record->snapshot_bytes);
+    if (live > last + max_of(last / SNAPSHOT_GROWTH, COUNT_SLACK_BYTES))
+        take_snapshot(live);
+    note_held();
+}
+
+void count_flush(struct count_shard *shard)
+{
+    int64_t bytes = shard->pending_bytes;
+    shard->pending_bytes -= bytes;
+    add_to_live(bytes);
+}
+
+/* The shard of threads that own none. Its numbers are added to atomically. */
+static struct count_shard *common_shard(void)
+{
+    record->shards[0].owned = SHARD_COMMON;
+    return &record->shards[0];
+}
+
+static struct count_shard *find_free_shard(void)
+{
+    for (size_t i = 1; i < COUNT_SHARDS; i++)
+        if (cas_acquire(&record->shards[i].owned, (uint32_t)SHARD_FREE, (uint32_t)SHARD_OWNED))
+            return &record->shards[i];
+    return common_shard();
+}
+
+/* Gives the thread a shard, if it has none yet. */
+static struct count_shard *bind_shard(void)
+{
+    if (count_shard->owned == SHARD_UNBOUND) {
+        count_shard = find_free_shard();
+        if (shard_key_exists && count_shard->owned == SHARD_OWNED)
+            pthread_setspecific(shard_key, count_shard); /* may allocate, hence comes last */
+    }
+    return count_shard;
+}
+
+static void thread_exits(void *shard_of_thread)
+{
+    struct count_shard *shard = shard_of_thread;
+    if (shard != count_shard)
+        return; /* it belongs to the record of a parent */
+    count_flush(shard);
+    count_shard = common_shard();
+    store_release(&shard->owned, (uint32_t)SHARD_FREE);
+}
+
+/* Adds to a number of the thread's shard, whichever that is. */
+static void add(uint64_t *number, uint64_t value)
+{
+    if (count_shard->owned == SHARD_OWNED)
+        *number += value;
+    else
+        add_relaxed(number, value);
+}
+
+static void add_pending(struct count_shard *shard, int64_t bytes)
+{
+    if (shard->owned != SHARD_OWNED) {
+        add_to_live(bytes);
+        return;
+    }
+    shard->pending_bytes += bytes;
+    if (shard->pending_bytes > COUNT_SLACK_BYTES || shard->pending_bytes < -COUNT_SLACK_BYTES)
+        count_flush(shard);
+}
+
+void count_alloc_slow(size_t class)
+{
+    struct count_shard *shard = bind_shard();
+    add(&shard->allocated[class], 1);
+    add_pending(shard, (int64_t)engine_class_bytes(class));
+}
+
+void count_free_slow(size_t class)
+{
+    struct count_shard *shard = bind_shard();
+    add(&shard->freed[class], 1);
+    add_pending(shard, -(int64_t)engine_class_bytes(class));
+}
+
+/* Row k has the blocks of at most 2^k pages of 4 KiB. */
+static size_t large_row(size_t bytes)
+{
+    size_t pages = (bytes + 4095) / 4096;
+    return min_size(pages <= 1 ? 0 : bit_width(pages - 1), COUNT_LARGE_ROWS - 1);
+}
+
+void count_large_alloc(size_t bytes)
+{
+    struct count_shard *shard = bind_shard();
+    size_t row = large_row(bytes);
+    add(&shard->allocated[COUNT_SMALL_ROWS + row], 1);
+    add(&shard->large_allocated_bytes[row], bytes);
+    add_pending(shard, (int64_t)bytes);
+}
+
+void count_large_free(size_t bytes)
+{
+    struct count_shard *shard = bind_shard();
+    size_t row = large_row(bytes);
+    add(&shard->freed[COUNT_SMALL_ROWS + row], 1);
+    add(&shard->large_freed_bytes[row], bytes);
+    add_pending(shard, -(int64_t)bytes);
+}
+
+void count_realloc(bool moved)
+{
+    struct count_shard *shard = bind_shard();
+    add(&shard->reallocs, 1);
+    if (moved)
+        add(&shard->reallocs_moved, 1);
+}
+
+void count_failure(void)
+{
+    add(&bind_shard()->failures, 1);
+}
+
+/* Takes the next record of the launcher's file. NULL: there is no launcher, or no room. */
+static struct count_record *take_record(void)
+{
+    const char *path = secure_getenv(COUNT_FILE_ENV);
+    if (path == NULL || path[0] == '\0')
+        return NULL;
+    struct count_file_header *header = os_map_file(path, 0, COUNT_FILE_HEADER_BYTES);
+    if (header == NULL)
+        return NULL;
+    struct count_record *taken = NULL;
+    if (header->magic == COUNT_FILE_MAGIC && header->version == COUNT_FILE_VERSION &&
+        header->record_stride == COUNT_RECORD_STRIDE) {
+        uint64_t number = add_relaxed(&header->taken, 1);
+        if (number < COUNT_FILE_RECORDS)
+            taken = os_map_file(path, COUNT_FILE_HEADER_BYTES + number * COUNT_RECORD_STRIDE,
+                                COUNT_RECORD_STRIDE);
+    }
+    os_unmap_file(header, COUNT_FILE_HEADER_BYTES);
+    return taken;
+}
+
+static void describe_process(struct count_record *new_record)
+{
+    new_record->pid = getpid();
+    new_record->parent_pid = getppid();
+    new_record->start_ns = os_clock_ns();
+    new_record->small_rows = ENGINE_CLASSES;
+    for (size_t class = 0; class < ENGINE_CLASSES; class++)
+        new_record->row_bytes[class] = engine_class_bytes(class);
+    strncpy(new_record->program, os_program_name(), sizeof new_record->program - 1);
+    strncpy(new_record->engine, ENGINE_NAME, sizeof new_record->engine - 1);
+}
+
+/* What the parent had live when it forked, as its shards tell it. */
+static void inherit(struct count_record *child, const struct count_record *parent)
+{
+    for (size_t row = 0; row < COUNT_ROWS; row++) {
+        child->inherited_cells[row] = parent->inherited_cells[row];
+        for (size_t i = 0; i < COUNT_SHARDS; i++)
+            child->inherited_cells[row] +=
+                (int64_t)(parent->shards[i].allocated[row] - parent->shards[i].freed[row]);
+        if (row < ENGINE_CLASSES)
+            child->live_bytes += child->inherited_cells[row] * (int64_t)engine_class_bytes(row);
+    }
+    for (size_t row = 0; row < COUNT_LARGE_ROWS; row++) {
+        child->inherited_large_bytes[row] = parent->inherited_large_bytes[row];
+        for (size_t i = 0; i < COUNT_SHARDS; i++)
+            child->inherited_large_bytes[row] += (int64_t)(parent->shards[i].large_allocated_bytes[row] -
+                                                  parent->shards[i].large_freed_bytes[row]);
+        child->live_bytes += child->inherited_large_bytes[row];
+    }
+    child->live_peak_bytes = child->live_bytes;
+}
+
+/* Makes `next` the process's record, in a process of one thread. */
+static void change_record(struct count_record *next)
+{
+    record = next;
+    count_shard = &unbound_shard;
+    store_release(&next->state, (uint32_t)COUNT_RUNNING);
+    take_snapshot(next->live_bytes);
+    bind_shard();
+    note_held();
+}
+
+void count_start(void)
+{
+    shard_key_exists = pthread_key_create(&shard_key, thread_exits) == 0;
+    struct count_record *own = take_record();
+    if (own == NULL)
+        return;
+    describe_process(own);
+    /* What the process did before now; the constructor runs in its only thread. */
+    for (size_t i = 0; i < COUNT_SHARDS; i++) {
+        own->shards[i] = early_record.shards[i];
+        own->shards[i].owned = SHARD_FREE;
+        own->live_bytes += early_record.shards[i].pending_bytes;
+        own->shards[i].pending_bytes = 0;
+    }
+    own->live_bytes += early_record.live_bytes;
+    own->live_peak_bytes = max_of(early_record.live_peak_bytes, own->live_bytes);
+    change_record(own);
+}
+
+void count_fork_child(void)
+{
+    struct count_record *own = take_record();
+    if (own == NULL)
+        own = &early_record; /* not the parent's */
+    const struct count_record *parent = record;
+    if (own == parent)
+        return;
+    if (own != &early_record) {
+        describe_process(own);
+        inherit(own, parent);
+    }
+    change_record(own);
+    if (parent != &early_record)
+        os_unmap_file((void *)parent, COUNT_RECORD_STRIDE);
+}
+
+void count_end(void)
+{
+    if (count_shard->owned == SHARD_OWNED)
+        count_flush(count_shard);
+    note_held();
+    record->peak_rss_kib = os_peak_rss_kib();
+    record->end_ns = os_clock_ns();
+    store_release(&record->state, (uint32_t)COUNT_EXITED);
+}

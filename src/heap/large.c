@@ -1,0 +1,282 @@
+#include "heap/large.h"
+
+#include <string.h>
+
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/config.h"
+#include "base/fatal.h"
+#include "base/lock.h"
+#include "count.h"
+#include "os/os.h"
+#include "spans/metas.h"
+#include "spans/table.h"
+
+enum large_state {
+    LARGE_FREE = 0,    /* the record is not in use */
+    LARGE_LIVE = 1,    /* handed out */
+    LARGE_CLAIMED = 2, /* being freed or moved */
+    LARGE_STUCK = 3,   /* freed, but still mapped */
+};
+
+struct large {
+    struct meta head;
+    char *start;
+    size_t length; /* mapped, and all of it usable */
+    struct large *next_stuck;
+    uint32_t state; /* enum large_state */
+    bool zeroed;    /* if stuck: whether the purge succeeded */
+};
+
+#define LARGE_RECORD_BYTES 64
+static_assert(sizeof(struct large) <= LARGE_RECORD_BYTES, "a large block's record fits");
+
+/* A block that stays is used again for one of at least this share of its length. */
+#define STUCK_FIT 2
+
+static struct meta_pool records = META_POOL_INITIAL(LARGE_RECORD_BYTES, LOCK_RANK_LARGE_METAS);
+static struct lock stuck_lock = LOCK_INITIAL(LOCK_RANK_LARGE);
+static struct large *stuck; /* singly linked; rarely more than a few */
+static struct large_count live;
+
+static void count_live(size_t blocks, size_t bytes)
+{
+    add_relaxed(&live.blocks, blocks);
+    add_relaxed(&live.bytes, bytes);
+}
+
+/* Whole pages, or 0 if there are not as many. */
+static size_t pages_for(size_t length)
+{
+    return length > PTRDIFF_MAX - BLOCK_BYTES ? 0 : round_up(length, os_page_bytes());
+}
+
+static void publish(struct large *large)
+{
+    store_release(&large->state, (uint32_t)LARGE_LIVE);
+    table_set(large->start, 1, TABLE_LARGE, large->head.index);
+}
+
+/* Out of the list of blocks that stay: one that fits, or any to be tried again. */
+static struct large *take_stuck(size_t length, size_t align)
+{
+    if (likely(load_relaxed(&stuck) == NULL))
+        return NULL;
+    struct large *found = NULL;
+    lock_take(&stuck_lock);
+    for (struct large **at = &stuck; *at != NULL && found == NULL; at = &(*at)->next_stuck) {
+        bool fits = (*at)->length >= length && (*at)->length / STUCK_FIT <= length &&
+                    is_aligned((uintptr_t)(*at)->start, align);
+        if (length != 0 && !fits)
+            continue;
+        found = *at;
+        store_relaxed(at, found->next_stuck);
+        break;
+    }
+    lock_release(&stuck_lock);
+    return found;
+}
+
+static void add_stuck(struct large *large)
+{
+    large->zeroed = os_purge(large->start, large->length);
+    store_relaxed(&large->state, (uint32_t)LARGE_STUCK);
+    lock_take(&stuck_lock);
+    large->next_stuck = stuck;
+    store_relaxed(&stuck, large);
+    lock_release(&stuck_lock);
+}
+
+/* Maps a new block; its first address is covered by the table. */
+static bool map_block(struct large *large, size_t length, size_t align)
+{
+    char *start = os_map(length, align);
+    if (start == NULL)
+        return false;
+    if (!table_cover(start, 1)) {
+        os_unmap(start, length);
+        return false;
+    }
+    large->start = start;
+    large->length = length;
+    return true;
+}
+
+void *large_alloc(size_t length, size_t align, bool *zeroed)
+{
+    size_t mapped = pages_for(length);
+    align = max_size(align, BLOCK_BYTES);
+    if (mapped == 0)
+        return NULL;
+    struct large *large = take_stuck(mapped, align);
+    *zeroed = true;
+    if (large != NULL) {
+        *zeroed = large->zeroed;
+    } else {
+        large = (struct large *)meta_take(&records);
+        if (large == NULL)
+            return NULL;
+        if (!map_block(large, mapped, align)) {
+            meta_give(&records, &large->head);
+            return NULL;
+        }
+    }
+    count_live(1, large->length);
+    count_large_alloc(large->length);
+    publish(large);
+    return large->start;
+}
+
+/* The record of the block that starts at ptr. */
+static struct large *find(const void *ptr, const char *call)
+{
+    if (table_class(ptr) != TABLE_LARGE)
+        fatal_pointer(call, ptr, "is not from this heap, or was freed already");
+    struct large *large = (struct large *)meta_at(&records, table_meta(ptr));
+    if (large == NULL)
+        fatal_pointer(call, ptr, "is not from this heap, or was freed already");
+    if (large->start != ptr)
+        fatal_pointer(call, ptr, "is not the start of a block");
+    return large;
+}
+
+static struct large *claim(const void *ptr, const char *call)
+{
+    struct large *large = find(ptr, call);
+    if (!cas_acquire(&large->state, (uint32_t)LARGE_LIVE, (uint32_t)LARGE_CLAIMED))
+        fatal_pointer(call, ptr, "was freed twice");
+    return large;
+}
+
+/* Unmaps a block that is in no table and no list. */
+static bool unmap_block(struct large *large)
+{
+    if (!os_unmap(large->start, large->length))
+        return false;
+    store_relaxed(&large->state, (uint32_t)LARGE_FREE);
+    meta_give(&records, &large->head);
+    return true;
+}
+
+static bool retry_stuck(void)
+{
+    struct large *large = take_stuck(0, 1);
+    if (large == NULL)
+        return false;
+    if (unmap_block(large))
+        return true;
+    add_stuck(large);
+    return false;
+}
+
+void large_free(void *ptr, const char *call)
+{
+    struct large *large = claim(ptr, call);
+    table_clear(large->start, 1);
+    count_live((size_t)-1, -large->length);
+    count_large_free(large->length);
+    if (unmap_block(large))
+        retry_stuck();
+    else
+        add_stuck(large);
+}
+
+size_t large_bytes(const void *ptr, const char *call)
+{
+    return find(ptr, call)->length;
+}
+
+static void note_length(struct large *large, size_t new_length)
+{
+    count_large_free(large->length);
+    count_large_alloc(new_length);
+    count_live(0, new_length - large->length);
+    large->length = new_length;
+}
+
+static bool resize_claimed(struct large *large, size_t new_length)
+{
+    if (new_length == large->length)
+        return true;
+    if (!os_resize(large->start, large->length, new_length))
+        return false;
+    note_length(large, new_length);
+    return true;
+}
+
+bool large_resize(void *ptr, size_t new_length, const char *call)
+{
+    struct large *large = claim(ptr, call);
+    size_t mapped = pages_for(new_length);
+    bool resized = mapped != 0 && resize_claimed(large, mapped);
+    store_release(&large->state, (uint32_t)LARGE_LIVE);
+    return resized;
+}
+
+/* The reservation keeps the alignment and, once the table covers it, all that can still fail is
+ * the move itself. */
+static bool move_claimed(struct large *large, size_t new_length, size_t align)
+{
+    char *target = os_reserve(new_length, max_size(align, BLOCK_BYTES));
+    if (target == NULL)
+        return false;
+    if (table_cover(target, 1)) {
+        table_clear(large->start, 1);
+        if (os_move(large->start, large->length, target, new_length)) {
+            note_length(large, new_length);
+            large->start = target;
+            publish(large);
+            return true;
+        }
+        publish(large);
+    }
+    os_unreserve(target, new_length);
+    return false;
+}
+
+void *large_remap(void *ptr, size_t new_length, size_t align, const char *call)
+{
+    struct large *large = claim(ptr, call);
+    size_t mapped = pages_for(new_length);
+    bool done = mapped != 0 &&
+                (resize_claimed(large, mapped) || move_claimed(large, mapped, align));
+    store_release(&large->state, (uint32_t)LARGE_LIVE);
+    return done ? large->start : NULL;
+}
+
+bool large_contains(const void *ptr)
+{
+    const char *address = ptr;
+    for (uint32_t index = 1; index <= meta_last(&records); index++) {
+        const struct large *large = (const struct large *)meta_at(&records, index);
+        if (large != NULL && load_relaxed(&large->state) == LARGE_LIVE &&
+            address >= large->start && address < large->start + large->length)
+            return true;
+    }
+    return false;
+}
+
+bool large_trim(void)
+{
+    bool returned = false;
+    while (retry_stuck())
+        returned = true;
+    return returned;
+}
+
+struct large_count large_count(void)
+{
+    return (struct large_count){load_relaxed(&live.blocks), load_relaxed(&live.bytes)};
+}
+
+void large_fork_prepare(void)
+{
+    lock_take(&stuck_lock);
+    lock_take(&records.lock);
+}
+
+void large_fork_end(void)
+{
+    lock_release(&records.lock);
+    lock_release(&stuck_lock);
+}

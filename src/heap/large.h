@@ -1,0 +1,48 @@
+/*
+ * Large blocks: allocations with a mapping of their own.
+ *
+ * Each starts at a multiple of BLOCK_BYTES, so that the address table, which knows blocks, leads
+ * from its address to its record. The record lies among the metas; the block itself holds
+ * nothing but its user's bytes. Lengths are whole pages. Pages move, bytes are never copied.
+ *
+ * A block that the kernel refuses to unmap (max_map_count: there are too many mappings to split
+ * one) is purged and stays in a list, where allocations look first and each free tries again.
+ *
+ * Concurrency: whoever frees or moves a block first claims its record by compare-and-swap, so
+ * two threads that free one block are found out. The list of blocks that stay has a lock.
+ */
+#ifndef DUET_HEAP_LARGE_H
+#define DUET_HEAP_LARGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* `length` > 0. *zeroed: whether it reads as zero. NULL: no memory. */
+void *large_alloc(size_t length, size_t align, bool *zeroed);
+
+/* These stop the program, in the name of `call`, if ptr is not the start of a large block. */
+void large_free(void *ptr, const char *call);
+size_t large_bytes(const void *ptr, const char *call);
+
+/* Changes the length in place. False: refused, nothing changed. */
+bool large_resize(void *ptr, size_t new_length, const char *call);
+
+/* As large_resize, but may move the block to another multiple of `align`. NULL: refused. */
+void *large_remap(void *ptr, size_t new_length, size_t align, const char *call);
+
+/* Whether ptr points into a large block, though not to its first BLOCK_BYTES. For messages. */
+bool large_contains(const void *ptr);
+
+/* Tries again to unmap what stays. Says whether anything was. */
+bool large_trim(void);
+
+struct large_count {
+    size_t blocks;
+    size_t bytes;
+};
+struct large_count large_count(void);
+
+void large_fork_prepare(void);
+void large_fork_end(void);
+
+#endif
