@@ -1,0 +1,247 @@
+/*
+ * malloc and its family. The whole family stands in this file, so that a static link takes all
+ * of it or nothing: half a family mixes heaps.
+ *
+ *   malloc ── engine_class ── engine_alloc ─┬─ a cell
+ *                                           └─ alloc_slow ── heap_alloc ─┬─ engine_alloc_slow
+ *                                                                        └─ large_alloc
+ *   free ──── table_class ─── engine_free ──┬─ done
+ *                                           └─ heap_free ─┬─ engine_free_slow
+ *                                                         └─ large_free
+ *
+ * The functions are defined under their duet_ names; the standard names are aliases of them
+ * (front/names.h). errno is set here and nowhere below.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/config.h"
+#include "base/fatal.h"
+#include "count.h"
+#include "duet.h"
+#include "engine.h"
+#include "front/introspect.h"
+#include "front/options.h"
+#include "heap/heap.h"
+#include "os/os.h"
+#include "spans/table.h"
+
+/* ---- The fast paths ---------------------------------------------------------------------- */
+
+/* The hot case: a cell from the thread's slot. NULL: to be had from alloc_slow, if at all. */
+ALWAYS_INLINE void *alloc_hot(size_t size, size_t align, bool *zeroed)
+{
+    size_t class = engine_class(size, align);
+    if (unlikely(class >= ENGINE_CLASSES))
+        return NULL;
+    void *cell = engine_alloc(class, zeroed);
+    if (likely(cell != NULL))
+        count_alloc(class);
+    return cell;
+}
+
+COLD static void *alloc_slow(size_t size, size_t align)
+{
+    bool zeroed;
+    void *block = heap_alloc(size, align, &zeroed);
+    if (block == NULL)
+        errno = ENOMEM;
+    return block;
+}
+
+/* `align` is a power of two. */
+ALWAYS_INLINE void *alloc(size_t size, size_t align)
+{
+    bool zeroed;
+    void *cell = alloc_hot(size, align, &zeroed);
+    return likely(cell != NULL) ? cell : alloc_slow(size, align);
+}
+
+void *duet_malloc(size_t size)
+{
+    return alloc(size, HEAP_ALIGN);
+}
+
+void duet_mfree(void *ptr)
+{
+    size_t class = engine_class_of_table(table_class(ptr));
+    if (likely(class < ENGINE_CLASSES) && likely(engine_free(ptr, class)))
+        count_free(class);
+    else
+        heap_free(ptr, "free");
+}
+
+/* The class is that of the size, as it was in malloc: no look-up. */
+ALWAYS_INLINE void free_sized_inline(void *ptr, size_t size, size_t align)
+{
+    size_t class = engine_class(size, align);
+    if (!DUET_CHECKED && likely(ptr != NULL) && likely(class < ENGINE_CLASSES) &&
+        likely(engine_free(ptr, class)))
+        count_free(class);
+    else
+        heap_free_sized(ptr, size, align);
+}
+
+void duet_free_sized(void *ptr, size_t size)
+{
+    free_sized_inline(ptr, size, HEAP_ALIGN);
+}
+
+void duet_free_aligned_sized(void *ptr, size_t align, size_t size)
+{
+    free_sized_inline(ptr, size, max_size(align, HEAP_ALIGN));
+}
+
+COLD static void *calloc_slow(size_t bytes)
+{
+    bool zeroed;
+    void *block = heap_alloc(bytes, HEAP_ALIGN, &zeroed);
+    if (block == NULL)
+        errno = ENOMEM;
+    else if (!zeroed)
+        memset(block, 0, bytes);
+    return block;
+}
+
+void *duet_calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (unlikely(multiply_overflows(count, size, &bytes))) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    bool zeroed;
+    void *cell = alloc_hot(bytes, HEAP_ALIGN, &zeroed);
+    if (unlikely(cell == NULL))
+        return calloc_slow(bytes);
+    return zeroed ? cell : memset(cell, 0, bytes);
+}
+
+/* ---- realloc ----------------------------------------------------------------------------- */
+
+void *duet_realloc(void *ptr, size_t size)
+{
+    if (ptr == NULL)
+        return duet_malloc(size);
+#ifdef __GLIBC__
+    const bool zero_frees = true; /* glibc frees; musl and others hand out a least block */
+#else
+    const bool zero_frees = false;
+#endif
+    if (size == 0 && zero_frees) {
+        duet_mfree(ptr);
+        return NULL;
+    }
+    void *block = heap_realloc(ptr, max_size(size, 1));
+    if (block == NULL)
+        errno = ENOMEM;
+    return block;
+}
+
+void *duet_reallocarray(void *ptr, size_t count, size_t size)
+{
+    size_t bytes;
+    if (multiply_overflows(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return duet_realloc(ptr, bytes);
+}
+
+/* ---- Aligned ----------------------------------------------------------------------------- */
+
+void *duet_aligned_alloc(size_t align, size_t size)
+{
+    if (unlikely(!is_power_of_two(align))) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return alloc(size, max_size(align, HEAP_ALIGN));
+}
+
+void *duet_memalign(size_t align, size_t size)
+{
+    return duet_aligned_alloc(align, size);
+}
+
+int duet_posix_memalign(void **out, size_t align, size_t size)
+{
+    if (!is_power_of_two(align) || align % sizeof(void *) != 0)
+        return EINVAL;
+    bool zeroed;
+    void *block = heap_alloc(size, max_size(align, HEAP_ALIGN), &zeroed);
+    if (block == NULL)
+        return ENOMEM;
+    *out = block;
+    return 0;
+}
+
+void *duet_valloc(size_t size)
+{
+    return duet_aligned_alloc(os_page_bytes(), size);
+}
+
+void *duet_pvalloc(size_t size)
+{
+    size_t page = os_page_bytes();
+    if (size > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return duet_aligned_alloc(page, round_up(max_size(size, 1), page));
+}
+
+/* ---- The interface with lengths ---------------------------------------------------------- */
+
+void *duet_alloc(size_t len, size_t align)
+{
+    if (unlikely(!is_power_of_two(align))) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return alloc(max_size(len, 1), align);
+}
+
+void duet_free(void *ptr, size_t len, size_t align)
+{
+    free_sized_inline(ptr, len, align);
+}
+
+bool duet_resize(void *ptr, size_t len, size_t align, size_t new_len)
+{
+    return heap_resize(ptr, len, align, new_len);
+}
+
+void *duet_remap(void *ptr, size_t len, size_t align, size_t new_len)
+{
+    return heap_remap(ptr, len, align, new_len);
+}
+
+size_t duet_usable_size(const void *ptr)
+{
+    return ptr == NULL ? 0 : heap_usable(ptr, "malloc_usable_size");
+}
+
+/* ---- Start and end ----------------------------------------------------------------------- */
+
+static struct options options;
+
+/* Earlier than other constructors of the same link; the heap has worked since before. */
+__attribute__((constructor(101))) static void start(void)
+{
+    options_read(&options);
+    heap_start(&(struct heap_options){.slots = options.slots, .huge_pages = options.thp});
+    if (options.verbose)
+        introspect_greet();
+}
+
+__attribute__((destructor(101))) static void end(void)
+{
+    if (options.stats)
+        introspect_print();
+    heap_end();
+}
+
+#include "front/names.h"

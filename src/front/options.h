@@ -1,0 +1,22 @@
+/*
+ * Options: "key=value,key=value", from the program's own duet_default_options and then from the
+ * environment variable DUET_OPTIONS, which the kernel's AT_SECURE (setuid programs) switches off.
+ *
+ * What cannot be understood is one warning on stderr each, never a refusal to start.
+ */
+#ifndef DUET_FRONT_OPTIONS_H
+#define DUET_FRONT_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct options {
+    uint32_t slots; /* slots=N: number of slots; 0: one per CPU */
+    bool thp;       /* thp=1: the kernel may use huge pages */
+    bool stats;     /* stats=1: the heap's figures on stderr at exit */
+    bool verbose;   /* verbose=1: say on stderr at start which engine runs */
+};
+
+void options_read(struct options *options);
+
+#endif
