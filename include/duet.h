@@ -39,9 +39,11 @@ extern "C" {
  * is named otherwise is free, as duet_mfree, since duet_free is the sized one below. */
 
 DUET_API DUET_MALLOC DUET_ALLOC_SIZE(1) void *duet_malloc(size_t size) DUET_NOEXCEPT;
-DUET_API DUET_MALLOC DUET_ALLOC_SIZE(1, 2) void *duet_calloc(size_t count, size_t size) DUET_NOEXCEPT;
+DUET_API DUET_MALLOC DUET_ALLOC_SIZE(1, 2) void *duet_calloc(size_t count,
+                                                             size_t size) DUET_NOEXCEPT;
 DUET_API DUET_ALLOC_SIZE(2) void *duet_realloc(void *ptr, size_t size) DUET_NOEXCEPT;
-DUET_API DUET_ALLOC_SIZE(2, 3) void *duet_reallocarray(void *ptr, size_t count, size_t size) DUET_NOEXCEPT;
+DUET_API DUET_ALLOC_SIZE(2, 3) void *duet_reallocarray(void *ptr, size_t count,
+                                                       size_t size) DUET_NOEXCEPT;
 DUET_API void duet_mfree(void *ptr) DUET_NOEXCEPT;
 
 /* C23: `size` (and `align`) must be what the block was last allocated with; ptr may be NULL. */
@@ -49,8 +51,10 @@ DUET_API void duet_free_sized(void *ptr, size_t size) DUET_NOEXCEPT;
 DUET_API void duet_free_aligned_sized(void *ptr, size_t align, size_t size) DUET_NOEXCEPT;
 
 /* EINVAL where `align` is no power of two; `size` need not be a multiple of it. */
-DUET_API DUET_MALLOC DUET_ALLOC_SIZE(2) void *duet_aligned_alloc(size_t align, size_t size) DUET_NOEXCEPT;
-DUET_API DUET_MALLOC DUET_ALLOC_SIZE(2) void *duet_memalign(size_t align, size_t size) DUET_NOEXCEPT;
+DUET_API DUET_MALLOC DUET_ALLOC_SIZE(2) void *duet_aligned_alloc(size_t align,
+                                                                 size_t size) DUET_NOEXCEPT;
+DUET_API DUET_MALLOC DUET_ALLOC_SIZE(2) void *duet_memalign(size_t align,
+                                                            size_t size) DUET_NOEXCEPT;
 DUET_API DUET_MALLOC DUET_ALLOC_SIZE(1) void *duet_valloc(size_t size) DUET_NOEXCEPT;
 DUET_API DUET_MALLOC DUET_ALLOC_SIZE(1) void *duet_pvalloc(size_t size) DUET_NOEXCEPT;
 
@@ -84,14 +88,14 @@ DUET_API void duet_free(void *ptr, size_t len, size_t align) DUET_NOEXCEPT;
 /* ---- The heap as a whole ------------------------------------------------------------------ */
 
 struct duet_heap_stats {
-    size_t held_bytes;       /* mapped from the OS for cells, large blocks and metas */
-    size_t held_peak_bytes;  /* the most that held_bytes has been */
-    size_t cell_bytes;       /* in cells now handed out, whole cells counted */
-    size_t cells;            /* cells now handed out */
-    size_t free_bytes;       /* in cells that lie ready to be handed out again */
-    size_t large_bytes;      /* in blocks with a mapping of their own, whole pages counted */
-    size_t large_blocks;     /* number of those */
-    size_t slots;            /* shards of front-end state in use */
+    size_t held_bytes;      /* mapped from the OS for cells, large blocks and metas */
+    size_t held_peak_bytes; /* the most that held_bytes has been */
+    size_t cell_bytes;      /* in cells now handed out, whole cells counted */
+    size_t cells;           /* cells now handed out */
+    size_t free_bytes;      /* in cells that lie ready to be handed out again */
+    size_t large_bytes;     /* in blocks with a mapping of their own, whole pages counted */
+    size_t large_blocks;    /* number of those */
+    size_t slots;           /* shards of front-end state in use */
 };
 
 /* Fills *stats. Exact while no other thread allocates or frees. Takes time proportional to the

@@ -20,9 +20,8 @@ enum { LOCK_FREE, LOCK_HELD, LOCK_AWAITED };
 /* Signals that tell of a fault of the running instruction stay deliverable: blocked, they would
  * kill the process without its crash handler. Bit n - 1 stands for signal n. */
 #define BIT_OF(signal) ((uint64_t)1 << ((signal)-1))
-static const uint64_t deferrable_signals =
-    ~(BIT_OF(SIGSEGV) | BIT_OF(SIGBUS) | BIT_OF(SIGILL) | BIT_OF(SIGFPE) | BIT_OF(SIGTRAP) |
-      BIT_OF(SIGABRT));
+static const uint64_t deferrable_signals = ~(BIT_OF(SIGSEGV) | BIT_OF(SIGBUS) | BIT_OF(SIGILL) |
+                                             BIT_OF(SIGFPE) | BIT_OF(SIGTRAP) | BIT_OF(SIGABRT));
 
 /* Which ranks this thread holds, a bit each; kept in the checked build only. */
 static __thread uint32_t held_ranks;
@@ -44,7 +43,8 @@ static void restore_signals(uint64_t mask)
 static void wait_for(struct lock *lock)
 {
     for (int spin = 0; spin < SPINS_BEFORE_WAITING; spin++)
-        if (load_relaxed(&lock->state) == LOCK_FREE && cas_acquire(&lock->state, LOCK_FREE, LOCK_HELD))
+        if (load_relaxed(&lock->state) == LOCK_FREE &&
+            cas_acquire(&lock->state, LOCK_FREE, LOCK_HELD))
             return;
 
     int saved_errno = errno;

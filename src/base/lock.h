@@ -30,7 +30,10 @@ struct lock {
     uint32_t depth;       /* how often the holder took it again */
 };
 
-#define LOCK_INITIAL(the_rank) {.rank = (the_rank)}
+#define LOCK_INITIAL(the_rank)                                                                     \
+    {                                                                                              \
+        .rank = (the_rank)                                                                         \
+    }
 
 /* Waits for the lock. Neither changes errno. */
 void lock_take(struct lock *lock);

@@ -13,6 +13,7 @@
 #include "duet.h"
 #include "engine.h"
 #include "heap/heap.h"
+#include "report/statistics.h"
 
 const char *duet_version(void)
 {
@@ -45,36 +46,10 @@ bool duet_trim(void)
     return heap_trim();
 }
 
-static void add_line(struct message *message, const char *name, size_t number)
-{
-    message_add(message, "  ");
-    message_add(message, name);
-    message_add(message, ": ");
-    message_add_number(message, number);
-    message_add(message, "\n");
-}
-
 void introspect_greet(void)
 {
     struct message message = {.length = 0};
     message_add(&message, "duet: version " DUET_VERSION ", engine " ENGINE_NAME "\n");
-    message_write(&message);
-}
-
-void introspect_print(void)
-{
-    struct duet_heap_stats stats;
-    duet_stats(&stats);
-    struct message message = {.length = 0};
-    message_add(&message, "duet: the heap, engine " ENGINE_NAME "\n");
-    add_line(&message, "bytes held from the OS", stats.held_bytes);
-    add_line(&message, "bytes held at their peak", stats.held_peak_bytes);
-    add_line(&message, "cells handed out", stats.cells);
-    add_line(&message, "bytes in them", stats.cell_bytes);
-    add_line(&message, "bytes in free cells", stats.free_bytes);
-    add_line(&message, "large blocks", stats.large_blocks);
-    add_line(&message, "bytes in them", stats.large_bytes);
-    add_line(&message, "slots in use", stats.slots);
     message_write(&message);
 }
 
@@ -88,7 +63,7 @@ DUET_API int malloc_trim(size_t pad)
 
 DUET_API void malloc_stats(void)
 {
-    introspect_print();
+    statistics_write();
 }
 
 /* Every parameter of glibc's tunes a mechanism that duet does not have. Those that glibc knows
@@ -151,19 +126,7 @@ DUET_API int malloc_info(int options, FILE *stream)
         errno = EINVAL;
         return -1;
     }
-    struct duet_heap_stats stats;
-    duet_stats(&stats);
-    int written = fprintf(stream,
-                          "<malloc version=\"duet-" DUET_VERSION "\" engine=\"" ENGINE_NAME "\">\n"
-                          "<system type=\"current\" size=\"%zu\"/>\n"
-                          "<system type=\"max\" size=\"%zu\"/>\n"
-                          "<total type=\"cells\" count=\"%zu\" size=\"%zu\"/>\n"
-                          "<total type=\"rest\" size=\"%zu\"/>\n"
-                          "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n"
-                          "</malloc>\n",
-                          stats.held_bytes, stats.held_peak_bytes, stats.cells, stats.cell_bytes,
-                          stats.free_bytes, stats.large_blocks, stats.large_bytes);
-    return written < 0 ? -1 : 0;
+    return statistics_write_xml(stream) ? 0 : -1;
 }
 
 #endif

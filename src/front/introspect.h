@@ -4,8 +4,7 @@
 #ifndef DUET_FRONT_INTROSPECT_H
 #define DUET_FRONT_INTROSPECT_H
 
-/* To stderr: one line with version and engine; the figures of duet_stats. */
+/* One line to stderr with version and engine. */
 void introspect_greet(void);
-void introspect_print(void);
 
 #endif

@@ -5,7 +5,7 @@
  *   malloc ── engine_class ── engine_alloc ─┬─ a cell
  *                                           └─ alloc_slow ── heap_alloc ─┬─ engine_alloc_slow
  *                                                                        └─ large_alloc
- *   free ──── table_class ─── engine_free ──┬─ done
+ *   free ─── engine_class_at ── engine_free ─┬─ done
  *                                           └─ heap_free ─┬─ engine_free_slow
  *                                                         └─ large_free
  *
@@ -26,7 +26,7 @@
 #include "front/options.h"
 #include "heap/heap.h"
 #include "os/os.h"
-#include "spans/table.h"
+#include "report/statistics.h"
 
 /* ---- The fast paths ---------------------------------------------------------------------- */
 
@@ -66,7 +66,7 @@ void *duet_malloc(size_t size)
 
 void duet_mfree(void *ptr)
 {
-    size_t class = engine_class_of_table(table_class(ptr));
+    size_t class = engine_class_at(ptr);
     if (likely(class < ENGINE_CLASSES) && likely(engine_free(ptr, class)))
         count_free(class);
     else
@@ -240,7 +240,7 @@ __attribute__((constructor(101))) static void start(void)
 __attribute__((destructor(101))) static void end(void)
 {
     if (options.stats)
-        introspect_print();
+        statistics_write();
     heap_end();
 }
 

@@ -12,7 +12,8 @@ STANDARD_NAME(duet_realloc) void *realloc(void *ptr, size_t size);
 STANDARD_NAME(duet_reallocarray) void *reallocarray(void *ptr, size_t count, size_t size);
 STANDARD_NAME(duet_mfree) void free(void *ptr);
 STANDARD_NAME(duet_free_sized) void free_sized(void *ptr, size_t size);
-STANDARD_NAME(duet_free_aligned_sized) void free_aligned_sized(void *ptr, size_t align, size_t size);
+STANDARD_NAME(duet_free_aligned_sized)
+void free_aligned_sized(void *ptr, size_t align, size_t size);
 STANDARD_NAME(duet_aligned_alloc) void *aligned_alloc(size_t align, size_t size);
 STANDARD_NAME(duet_memalign) void *memalign(size_t align, size_t size);
 STANDARD_NAME(duet_posix_memalign) int posix_memalign(void **out, size_t align, size_t size);

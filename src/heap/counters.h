@@ -28,13 +28,13 @@
 #define COUNT_SLACK_BYTES (16 * 1024)
 
 struct count_shard {
-    uint32_t owned;  /* 0: free to be taken. Shard 0 is never taken. */
+    uint32_t owned; /* 0: free to be taken. Shard 0 is never taken. */
     uint32_t unused;
     int64_t pending_bytes;
-    uint64_t reallocs;        /* calls of the realloc family on an existing block */
-    uint64_t reallocs_moved;  /* of these, how many ended in another block */
-    uint64_t failures;        /* calls that returned NULL for want of memory */
-    uint64_t allocated[COUNT_ROWS];  /* cells handed out, also by reallocs that changed rows */
+    uint64_t reallocs;              /* calls of the realloc family on an existing block */
+    uint64_t reallocs_moved;        /* of these, how many ended in another block */
+    uint64_t failures;              /* calls that returned NULL for want of memory */
+    uint64_t allocated[COUNT_ROWS]; /* cells handed out, also by reallocs that changed rows */
     uint64_t freed[COUNT_ROWS];
     uint64_t large_allocated_bytes[COUNT_LARGE_ROWS];
     uint64_t large_freed_bytes[COUNT_LARGE_ROWS];
@@ -53,6 +53,8 @@ struct count_record {
     int32_t pid;
     int32_t parent_pid;
     uint32_t small_rows;
+    uint32_t shards_used; /* shards from this number on were never added to */
+    uint32_t unused;
     uint64_t start_ns;
     uint64_t end_ns;       /* 0 until COUNT_EXITED */
     uint64_t peak_rss_kib; /* VmHWM when the destructors ran, else 0 */
@@ -65,8 +67,8 @@ struct count_record {
 
     int64_t live_bytes; /* of cells and large blocks, less what is pending; includes inherited */
     int64_t live_peak_bytes;
-    int64_t snapshot_bytes;              /* live_bytes when the rows below were written: within */
-    int64_t snapshot_cells[COUNT_ROWS];  /* 2 % of the peak once the peak is above 1 MiB */
+    int64_t snapshot_bytes;             /* live_bytes when the rows below were written: within */
+    int64_t snapshot_cells[COUNT_ROWS]; /* 2 % of the peak once the peak is above 1 MiB */
     int64_t snapshot_large_bytes[COUNT_LARGE_ROWS];
     int64_t inherited_cells[COUNT_ROWS]; /* what a fork brought along */
     int64_t inherited_large_bytes[COUNT_LARGE_ROWS];

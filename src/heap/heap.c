@@ -11,7 +11,6 @@
 #include "heap/large.h"
 #include "os/os.h"
 #include "spans/spans.h"
-#include "spans/table.h"
 
 /* ---- Start, fork, end -------------------------------------------------------------------- */
 
@@ -61,8 +60,10 @@ void heap_end(void)
 static void *alloc_cell(size_t class, bool *zeroed)
 {
     void *cell = engine_alloc(class, zeroed);
-    if (cell == NULL)
+    if (cell == NULL) {
         cell = engine_alloc_slow(class, zeroed);
+        count_held();
+    }
     if (cell != NULL)
         count_alloc(class);
     return cell;
@@ -71,7 +72,8 @@ static void *alloc_cell(size_t class, bool *zeroed)
 static void *try_alloc(size_t length, size_t align, bool *zeroed)
 {
     size_t class = engine_class(length, align);
-    return class < ENGINE_CLASSES ? alloc_cell(class, zeroed) : large_alloc(length, align, zeroed);
+    return class < ENGINE_CLASSES ? alloc_cell(class, zeroed)
+                                  : large_alloc(max_size(length, 1), align, zeroed);
 }
 
 void *heap_alloc(size_t length, size_t align, bool *zeroed)
@@ -97,14 +99,9 @@ static void free_cell(void *ptr, size_t class)
  * a large block. */
 static size_t class_of(const void *ptr, const char *call)
 {
-    uint8_t table = table_class(ptr);
-    size_t class = engine_class_of_table(table);
-    if (class < ENGINE_CLASSES) {
-        if (!engine_is_cell(ptr, class))
-            fatal_pointer(call, ptr, "is not the start of a cell");
-    } else if (table == TABLE_FOREIGN && large_contains(ptr)) {
-        fatal_pointer(call, ptr, "is not the start of a block");
-    }
+    size_t class = engine_class_at(ptr);
+    if (class < ENGINE_CLASSES && !engine_is_cell(ptr, class))
+        fatal_pointer(call, ptr, "is not the start of a cell");
     return class;
 }
 
@@ -215,6 +212,11 @@ bool heap_trim(void)
     bool large = large_trim();
     bool spans = spans_trim();
     return large || spans;
+}
+
+const char *heap_engine(void)
+{
+    return ENGINE_NAME;
 }
 
 void heap_count(struct heap_count *count)

@@ -52,6 +52,8 @@ void *heap_remap(void *ptr, size_t length, size_t align, size_t new_length);
 /* Returns what can be returned to the OS; says whether there was anything. */
 bool heap_trim(void);
 
+const char *heap_engine(void); /* its name */
+
 struct heap_count {
     size_t held_bytes;
     size_t held_peak_bytes;

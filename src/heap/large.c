@@ -127,17 +127,30 @@ void *large_alloc(size_t length, size_t align, bool *zeroed)
     return large->start;
 }
 
+/* The table knows a block's first address only; for messages, all blocks are looked through. */
+static bool is_inside_a_block(const void *ptr)
+{
+    const char *address = ptr;
+    for (uint32_t index = 1; index <= meta_last(&records); index++) {
+        const struct large *large = (const struct large *)meta_at(&records, index);
+        if (large != NULL && load_relaxed(&large->state) == LARGE_LIVE && address >= large->start &&
+            address < large->start + large->length)
+            return true;
+    }
+    return false;
+}
+
 /* The record of the block that starts at ptr. */
 static struct large *find(const void *ptr, const char *call)
 {
-    if (table_class(ptr) != TABLE_LARGE)
-        fatal_pointer(call, ptr, "is not from this heap, or was freed already");
-    struct large *large = (struct large *)meta_at(&records, table_meta(ptr));
-    if (large == NULL)
-        fatal_pointer(call, ptr, "is not from this heap, or was freed already");
-    if (large->start != ptr)
-        fatal_pointer(call, ptr, "is not the start of a block");
-    return large;
+    struct large *large = NULL;
+    if (table_class(ptr) == TABLE_LARGE)
+        large = (struct large *)meta_at(&records, table_meta(ptr));
+    if (large != NULL && large->start == ptr)
+        return large;
+    fatal_pointer(call, ptr,
+                  is_inside_a_block(ptr) ? "is not the start of a block"
+                                         : "is not from this heap, or was freed already");
 }
 
 static struct large *claim(const void *ptr, const char *call)
@@ -179,6 +192,14 @@ void large_free(void *ptr, const char *call)
         retry_stuck();
     else
         add_stuck(large);
+}
+
+bool large_trim(void)
+{
+    bool returned = false;
+    while (retry_stuck())
+        returned = true;
+    return returned;
 }
 
 size_t large_bytes(const void *ptr, const char *call)
@@ -238,30 +259,10 @@ void *large_remap(void *ptr, size_t new_length, size_t align, const char *call)
 {
     struct large *large = claim(ptr, call);
     size_t mapped = pages_for(new_length);
-    bool done = mapped != 0 &&
-                (resize_claimed(large, mapped) || move_claimed(large, mapped, align));
+    bool done =
+        mapped != 0 && (resize_claimed(large, mapped) || move_claimed(large, mapped, align));
     store_release(&large->state, (uint32_t)LARGE_LIVE);
     return done ? large->start : NULL;
-}
-
-bool large_contains(const void *ptr)
-{
-    const char *address = ptr;
-    for (uint32_t index = 1; index <= meta_last(&records); index++) {
-        const struct large *large = (const struct large *)meta_at(&records, index);
-        if (large != NULL && load_relaxed(&large->state) == LARGE_LIVE &&
-            address >= large->start && address < large->start + large->length)
-            return true;
-    }
-    return false;
-}
-
-bool large_trim(void)
-{
-    bool returned = false;
-    while (retry_stuck())
-        returned = true;
-    return returned;
 }
 
 struct large_count large_count(void)

@@ -30,9 +30,6 @@ bool large_resize(void *ptr, size_t new_length, const char *call);
 /* As large_resize, but may move the block to another multiple of `align`. NULL: refused. */
 void *large_remap(void *ptr, size_t new_length, size_t align, const char *call);
 
-/* Whether ptr points into a large block, though not to its first BLOCK_BYTES. For messages. */
-bool large_contains(const void *ptr);
-
 /* Tries again to unmap what stays. Says whether anything was. */
 bool large_trim(void);
 

@@ -22,10 +22,10 @@
 #include "base/fatal.h"
 #include "os/fault.h"
 
-/* Back-off: a pause each for the first rounds, then the CPU to whoever is ready, then a sleep. */
-#define ROUNDS_OF_PAUSES 4
-#define ROUNDS_OF_YIELDS 16
-#define PAUSES_PER_ROUND 32
+/* Back-off: what is waited for takes some 10 ns if its holder runs, so pauses come first, twice as
+ * many each round; then it was preempted, and needs the CPU; then a sleep. */
+#define ROUNDS_OF_PAUSES 5
+#define ROUNDS_OF_YIELDS 64
 #define SLEEP_NS 50000
 
 /* The largest affinity mask that is asked for; the kernel's own limit is 8,192 CPUs. */
@@ -265,7 +265,7 @@ static void pause_cpu(void)
 void os_back_off(unsigned round)
 {
     if (round < ROUNDS_OF_PAUSES) {
-        for (unsigned i = 0; i < PAUSES_PER_ROUND; i++)
+        for (unsigned i = 0; i < 1u << round; i++)
             pause_cpu();
         return;
     }

@@ -2,12 +2,7 @@
 
 #include "os/os.h"
 
-/* The slot of threads that have none: taken by nobody, for ever. Nobody writes to it but failing
- * compare-and-swaps. */
-#define OWNER_NOBODY (~(uintptr_t)0)
-static struct slot unbound_slot = {.owner = OWNER_NOBODY};
-
-__thread struct slot *slot_current = &unbound_slot;
+__thread struct slot *slot_current;
 
 /* Whether this thread is in the slot already: interrupted in it, or forking. */
 static bool slot_is_own(const struct slot *slot)
@@ -139,7 +134,7 @@ static struct slot *rotate(struct slot_set *set, bool *nested)
 
 struct slot *slot_take(struct slot_set *set)
 {
-    if (unlikely(slot_current == &unbound_slot))
+    if (unlikely(slot_current == NULL))
         bind(set);
     if (likely(slot_try(slot_current)))
         return slot_current;

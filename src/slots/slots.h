@@ -49,9 +49,9 @@ struct slot {
 };
 
 struct slot_set {
-    char *first;    /* SLOTS_STATIC slots in the library */
-    size_t stride;  /* bytes from one to the next: head and payload, whole cache line pairs */
-    char *mapped;   /* the others, once there are threads that need them */
+    char *first;     /* SLOTS_STATIC slots in the library */
+    size_t stride;   /* bytes from one to the next: head and payload, whole cache line pairs */
+    char *mapped;    /* the others, once there are threads that need them */
     uint32_t count;  /* those in rotation; 0 until it is first asked for */
     uint32_t wanted; /* an option's count, or 0 until the CPUs are counted */
     uint32_t bound;  /* threads that have been given a current slot */
@@ -60,12 +60,17 @@ struct slot_set {
     struct slot *reserves; /* a list that only grows */
 };
 
-#define SLOT_SET_INITIAL(storage) {.first = (char *)(storage), .stride = sizeof *(storage)}
+#define SLOT_SET_INITIAL(storage)                                                                  \
+    {                                                                                              \
+        .first = (char *)(storage), .stride = sizeof *(storage)                                    \
+    }
 
-/* This thread's current slot. One that has none yet points at a slot that is always taken. */
+/* This thread's current slot, or NULL if it has none yet. It starts as zero and not as the address
+ * of something, since the loader calls resolvers of IFUNCs, and they call malloc, before it fills
+ * in what thread-local variables start with. */
 extern __thread struct slot *slot_current;
 
-/* Takes the slot, if nobody is in it. Says whether it did. */
+/* Takes the slot, which is not NULL, if nobody is in it. Says whether it did. */
 ALWAYS_INLINE bool slot_try(struct slot *slot)
 {
     if (thread_is_alone()) {

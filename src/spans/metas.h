@@ -40,7 +40,10 @@ struct meta_pool {
     char *areas[META_AREAS]; /* area k has 2^k chunks */
 };
 
-#define META_POOL_INITIAL(bytes, rank) {.lock = LOCK_INITIAL(rank), .record_bytes = (bytes)}
+#define META_POOL_INITIAL(bytes, rank)                                                             \
+    {                                                                                              \
+        .lock = LOCK_INITIAL(rank), .record_bytes = (bytes)                                        \
+    }
 
 /* A record, zero behind its head. NULL: no memory. */
 struct meta *meta_take(struct meta_pool *pool);

@@ -24,7 +24,7 @@
  *
  * This header is the engine's half of the contract that heap and front compile against; every
  * engine has one of this name:
- *   ENGINE_NAME, ENGINE_CLASSES, engine_class, engine_class_bytes, engine_class_of_table,
+ *   ENGINE_NAME, ENGINE_CLASSES, engine_class, engine_class_bytes, engine_class_at,
  *   engine_is_cell, engine_alloc, engine_free (hot), engine_alloc_slow, engine_free_slow, engine_fork_prepare,
  *   engine_fork_end, engine_configure, engine_count.
  */
@@ -93,6 +93,12 @@ ALWAYS_INLINE size_t engine_class_of_table(uint8_t table_class)
     return (size_t)table_class - TABLE_ENGINE_FIRST;
 }
 
+/* The class of the cell that ptr points to; at least ENGINE_CLASSES if it points to none. */
+ALWAYS_INLINE size_t engine_class_at(const void *ptr)
+{
+    return engine_class_of_table(table_class(ptr));
+}
+
 /* Whether an address in a slab of this class is that of a cell. */
 ALWAYS_INLINE bool engine_is_cell(const void *ptr, size_t class)
 {
@@ -103,7 +109,7 @@ ALWAYS_INLINE bool engine_is_cell(const void *ptr, size_t class)
 ALWAYS_INLINE void *engine_alloc(size_t class, bool *zeroed)
 {
     struct smp_slot *slot = (struct smp_slot *)slot_current;
-    if (unlikely(!slot_try(&slot->head)))
+    if (unlikely(slot == NULL) || unlikely(!slot_try(&slot->head)))
         return NULL;
     struct smp_class *cells = &slot->classes[class];
     void **cell = cells->free;
@@ -127,7 +133,7 @@ ALWAYS_INLINE bool engine_free(void *ptr, size_t class)
     if (unlikely(!engine_is_cell(ptr, class)))
         return false;
     struct smp_slot *slot = (struct smp_slot *)slot_current;
-    if (unlikely(!slot_try(&slot->head)))
+    if (unlikely(slot == NULL) || unlikely(!slot_try(&slot->head)))
         return false;
     struct smp_class *cells = &slot->classes[class];
     if (unlikely(cells->free == ptr))

@@ -36,6 +36,10 @@ static inline void count_failure(void)
 {
 }
 
+static inline void count_held(void)
+{
+}
+
 static inline void count_start(void)
 {
 }

@@ -21,11 +21,34 @@ static struct count_record early_record;
 static struct count_record *record = &early_record;
 static uint32_t snapshot_busy;
 
-static struct count_shard unbound_shard = {.owned = SHARD_UNBOUND};
-__thread struct count_shard *count_shard = &unbound_shard;
+__thread struct count_shard *count_shard;
 
 static pthread_key_t shard_key; /* its destructor tells of threads that exit */
 static bool shard_key_exists;
+
+/* Shards that were never used are not looked at: reading them would make pages of them. The
+ * file is open to others, so its word is not trusted. */
+static uint32_t shards_used(const struct count_record *of)
+{
+    return (uint32_t)min_size(load_relaxed(&of->shards_used), COUNT_SHARDS);
+}
+
+static int64_t live_cells(const struct count_record *of, size_t row)
+{
+    int64_t cells = of->inherited_cells[row];
+    for (uint32_t i = 0; i < shards_used(of); i++)
+        cells += (int64_t)(of->shards[i].allocated[row] - of->shards[i].freed[row]);
+    return cells;
+}
+
+static int64_t live_large_bytes(const struct count_record *of, size_t row)
+{
+    int64_t bytes = of->inherited_large_bytes[row];
+    for (uint32_t i = 0; i < shards_used(of); i++)
+        bytes += (int64_t)(of->shards[i].large_allocated_bytes[row] -
+                           of->shards[i].large_freed_bytes[row]);
+    return bytes;
+}
 
 static int64_t max_of(int64_t a, int64_t b)
 {
@@ -36,24 +59,15 @@ static void take_snapshot(int64_t live_bytes)
 {
     if (exchange_acquire(&snapshot_busy, 1u) != 0)
         return; /* another thread is at it */
-    for (size_t row = 0; row < COUNT_ROWS; row++) {
-        int64_t cells = record->inherited_cells[row];
-        for (size_t i = 0; i < COUNT_SHARDS; i++)
-            cells += (int64_t)(record->shards[i].allocated[row] - record->shards[i].freed[row]);
-        record->snapshot_cells[row] = cells;
-    }
-    for (size_t row = 0; row < COUNT_LARGE_ROWS; row++) {
-        int64_t bytes = record->inherited_large_bytes[row];
-        for (size_t i = 0; i < COUNT_SHARDS; i++)
-            bytes += (int64_t)(record->shards[i].large_allocated_bytes[row] -
-                               record->shards[i].large_freed_bytes[row]);
-        record->snapshot_large_bytes[row] = bytes;
-    }
+    for (size_t row = 0; row < COUNT_ROWS; row++)
+        record->snapshot_cells[row] = live_cells(record, row);
+    for (size_t row = 0; row < COUNT_LARGE_ROWS; row++)
+        record->snapshot_large_bytes[row] = live_large_bytes(record, row);
     store_relaxed(&record->snapshot_bytes, live_bytes);
     store_release(&snapshot_busy, 0u);
 }
 
-static void note_held(void)
+void count_held(void)
 {
     store_relaxed(&record->held_bytes, (uint64_t)os_held_bytes());
     raise_relaxed(&record->held_peak_bytes, (uint64_t)os_held_peak_bytes());
@@ -66,7 +80,7 @@ static void add_to_live(int64_t bytes)
     int64_t last = load_relaxed(&record->snapshot_bytes);
     if (live > last + max_of(last / SNAPSHOT_GROWTH, COUNT_SLACK_BYTES))
         take_snapshot(live);
-    note_held();
+    count_held();
 }
 
 void count_flush(struct count_shard *shard)
@@ -80,21 +94,25 @@ void count_flush(struct count_shard *shard)
 static struct count_shard *common_shard(void)
 {
     record->shards[0].owned = SHARD_COMMON;
+    raise_relaxed(&record->shards_used, 1u);
     return &record->shards[0];
 }
 
 static struct count_shard *find_free_shard(void)
 {
-    for (size_t i = 1; i < COUNT_SHARDS; i++)
-        if (cas_acquire(&record->shards[i].owned, (uint32_t)SHARD_FREE, (uint32_t)SHARD_OWNED))
+    for (uint32_t i = 1; i < COUNT_SHARDS; i++) {
+        if (cas_acquire(&record->shards[i].owned, (uint32_t)SHARD_FREE, (uint32_t)SHARD_OWNED)) {
+            raise_relaxed(&record->shards_used, i + 1);
             return &record->shards[i];
+        }
+    }
     return common_shard();
 }
 
 /* Gives the thread a shard, if it has none yet. */
 static struct count_shard *bind_shard(void)
 {
-    if (count_shard->owned == SHARD_UNBOUND) {
+    if (count_shard == NULL) {
         count_shard = find_free_shard();
         if (shard_key_exists && count_shard->owned == SHARD_OWNED)
             pthread_setspecific(shard_key, count_shard); /* may allocate, hence comes last */
@@ -211,7 +229,7 @@ static void describe_process(struct count_record *new_record)
     new_record->parent_pid = getppid();
     new_record->start_ns = os_clock_ns();
     new_record->small_rows = ENGINE_CLASSES;
-    for (size_t class = 0; class < ENGINE_CLASSES; class++)
+    for (size_t class = 0; class < ENGINE_CLASSES; class ++)
         new_record->row_bytes[class] = engine_class_bytes(class);
     strncpy(new_record->program, os_program_name(), sizeof new_record->program - 1);
     strncpy(new_record->engine, ENGINE_NAME, sizeof new_record->engine - 1);
@@ -221,18 +239,12 @@ static void describe_process(struct count_record *new_record)
 static void inherit(struct count_record *child, const struct count_record *parent)
 {
     for (size_t row = 0; row < COUNT_ROWS; row++) {
-        child->inherited_cells[row] = parent->inherited_cells[row];
-        for (size_t i = 0; i < COUNT_SHARDS; i++)
-            child->inherited_cells[row] +=
-                (int64_t)(parent->shards[i].allocated[row] - parent->shards[i].freed[row]);
+        child->inherited_cells[row] = live_cells(parent, row);
         if (row < ENGINE_CLASSES)
             child->live_bytes += child->inherited_cells[row] * (int64_t)engine_class_bytes(row);
     }
     for (size_t row = 0; row < COUNT_LARGE_ROWS; row++) {
-        child->inherited_large_bytes[row] = parent->inherited_large_bytes[row];
-        for (size_t i = 0; i < COUNT_SHARDS; i++)
-            child->inherited_large_bytes[row] += (int64_t)(parent->shards[i].large_allocated_bytes[row] -
-                                                  parent->shards[i].large_freed_bytes[row]);
+        child->inherited_large_bytes[row] = live_large_bytes(parent, row);
         child->live_bytes += child->inherited_large_bytes[row];
     }
     child->live_peak_bytes = child->live_bytes;
@@ -242,11 +254,11 @@ static void inherit(struct count_record *child, const struct count_record *paren
 static void change_record(struct count_record *next)
 {
     record = next;
-    count_shard = &unbound_shard;
+    count_shard = NULL;
     store_release(&next->state, (uint32_t)COUNT_RUNNING);
     take_snapshot(next->live_bytes);
     bind_shard();
-    note_held();
+    count_held();
 }
 
 void count_start(void)
@@ -257,7 +269,8 @@ void count_start(void)
         return;
     describe_process(own);
     /* What the process did before now; the constructor runs in its only thread. */
-    for (size_t i = 0; i < COUNT_SHARDS; i++) {
+    own->shards_used = early_record.shards_used;
+    for (size_t i = 0; i < early_record.shards_used; i++) {
         own->shards[i] = early_record.shards[i];
         own->shards[i].owned = SHARD_FREE;
         own->live_bytes += early_record.shards[i].pending_bytes;
@@ -287,9 +300,9 @@ void count_fork_child(void)
 
 void count_end(void)
 {
-    if (count_shard->owned == SHARD_OWNED)
+    if (bind_shard()->owned == SHARD_OWNED)
         count_flush(count_shard);
-    note_held();
+    count_held();
     record->peak_rss_kib = os_peak_rss_kib();
     record->end_ns = os_clock_ns();
     store_release(&record->state, (uint32_t)COUNT_EXITED);

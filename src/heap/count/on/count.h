@@ -19,9 +19,9 @@
 static_assert(ENGINE_CLASSES <= COUNT_SMALL_ROWS, "each class has a row");
 
 /* Values of `owned` in a shard. */
-enum { SHARD_FREE = 0, SHARD_OWNED = 1, SHARD_UNBOUND = 2, SHARD_COMMON = 3 };
+enum { SHARD_FREE = 0, SHARD_OWNED = 1, SHARD_COMMON = 2 };
 
-/* This thread's shard: one that is owned, or one that leads to the slow functions. */
+/* This thread's shard: owned, or the common one, or NULL if it has none yet. */
 extern __thread struct count_shard *count_shard;
 
 COLD void count_alloc_slow(size_t class);
@@ -31,7 +31,7 @@ COLD void count_flush(struct count_shard *shard);
 ALWAYS_INLINE void count_alloc(size_t class)
 {
     struct count_shard *shard = count_shard;
-    if (unlikely(shard->owned != SHARD_OWNED)) {
+    if (unlikely(shard == NULL) || unlikely(shard->owned != SHARD_OWNED)) {
         count_alloc_slow(class);
         return;
     }
@@ -44,7 +44,7 @@ ALWAYS_INLINE void count_alloc(size_t class)
 ALWAYS_INLINE void count_free(size_t class)
 {
     struct count_shard *shard = count_shard;
-    if (unlikely(shard->owned != SHARD_OWNED)) {
+    if (unlikely(shard == NULL) || unlikely(shard->owned != SHARD_OWNED)) {
         count_free_slow(class);
         return;
     }
@@ -58,6 +58,7 @@ void count_large_alloc(size_t bytes);
 void count_large_free(size_t bytes);
 void count_realloc(bool moved);
 void count_failure(void);
+void count_held(void); /* after calls that may have mapped memory */
 
 /* When the library is loaded, when the process exits, and in a child of fork. */
 void count_start(void);
