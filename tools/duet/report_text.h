@@ -1,0 +1,15 @@
+/*
+ * The report for people: plain text of at most 100 columns, in colour where that is wanted.
+ */
+#ifndef DUET_TOOL_REPORT_TEXT_H
+#define DUET_TOOL_REPORT_TEXT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "summary.h"
+
+/* Prints the report, or, where no process loaded the library, that and why it can be. */
+void report_text_print(FILE *stream, const struct run_summary *run, bool colours);
+
+#endif

@@ -1,0 +1,296 @@
+/*
+ * duet run: words -> library and program -> environment and counters -> launch -> report.
+ *
+ * All that can be found wrong is found before the program starts. What goes wrong with the report
+ * afterwards is said, but never hides the program's own status.
+ */
+#include "run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "counters_file.h"
+#include "launch.h"
+#include "library.h"
+#include "options.h"
+#include "program.h"
+#include "report_json.h"
+#include "report_text.h"
+#include "say.h"
+#include "summary.h"
+
+#define PRELOAD_ENV "LD_PRELOAD"
+
+struct request {
+    const char *engine;
+    const char *json_name; /* NULL: none wanted */
+    char *options;         /* from -o, joined; NULL: none */
+    char **command;
+};
+
+/* ---- Words -------------------------------------------------------------------------------- */
+
+static void print_help(void)
+{
+    printf(
+        "usage: duet run [--engine NAME] [--json FILE] [-o KEY=VALUE]... [--] PROG [ARGS...]\n"
+        "\n"
+        "Runs PROG and its children on a duet library, and reports on stderr what their heaps\n"
+        "did: above all of the process with the most live memory.\n"
+        "\n"
+        "  -e, --engine NAME    the engine to run on (default: " DEFAULT_ENGINE ")\n"
+        "  -j, --json FILE      also write the report as JSON, with all processes; -: stdout\n"
+        "  -o, --option KEY=VALUE\n"
+        "                       set an option of the library; may be repeated, the last wins\n"
+        "      --help-options   list these options\n"
+        "  -h, --help           print this\n"
+        "\n"
+        "The exit status is PROG's; if a signal ends PROG, the same ends duet. Otherwise 125:\n"
+        "duet itself failed; 126: PROG cannot be run, or not on duet; 127: PROG was not found.\n");
+}
+
+enum parsed { PARSED_RUN, PARSED_DONE, PARSED_WRONG };
+
+static enum parsed add_option(struct request *request, const char *entry)
+{
+    if (!options_check(entry))
+        return PARSED_WRONG;
+    if (options_append(&request->options, entry))
+        return PARSED_RUN;
+    say("not enough memory for -o %s", entry);
+    return PARSED_WRONG;
+}
+
+static enum parsed parse(int word_count, char **words, struct request *request)
+{
+    enum { HELP_OPTIONS = 256 };
+    static const struct option known[] = {
+        {"engine", required_argument, NULL, 'e'},          {"json", required_argument, NULL, 'j'},
+        {"option", required_argument, NULL, 'o'},          {"help", no_argument, NULL, 'h'},
+        {"help-options", no_argument, NULL, HELP_OPTIONS}, {NULL, 0, NULL, 0},
+    };
+    int letter;
+
+    *request = (struct request){.engine = DEFAULT_ENGINE};
+    words[0] = "duet run"; /* getopt's messages begin with it */
+    optind = 1;
+    /* "+": what comes after PROG is PROG's. */
+    while ((letter = getopt_long(word_count, words, "+e:j:o:h", known, NULL)) != -1) {
+        switch (letter) {
+        case 'e':
+            request->engine = optarg;
+            break;
+        case 'j':
+            request->json_name = optarg;
+            break;
+        case 'o':
+            if (add_option(request, optarg) != PARSED_RUN)
+                return PARSED_WRONG;
+            break;
+        case 'h':
+            print_help();
+            return PARSED_DONE;
+        case HELP_OPTIONS:
+            options_print(stdout);
+            return PARSED_DONE;
+        default:
+            return PARSED_WRONG;
+        }
+    }
+    if (optind >= word_count) {
+        say("run: which program? duet run --help tells how");
+        return PARSED_WRONG;
+    }
+    request->command = words + optind;
+    return PARSED_RUN;
+}
+
+/* ---- Before ------------------------------------------------------------------------------- */
+
+/* The library goes in front of what is preloaded already, so that its malloc is the one. */
+static bool set_preload(const char *library)
+{
+    const char *others = getenv(PRELOAD_ENV);
+    char *value;
+
+    if (asprintf(&value, "%s%s%s", library, others != NULL && *others != '\0' ? ":" : "",
+                 others != NULL ? others : "") < 0)
+        return false;
+    bool done = setenv(PRELOAD_ENV, value, 1) == 0;
+    free(value);
+    return done;
+}
+
+/* -o goes behind what the environment has, since later entries win. */
+static bool set_options(const char *added)
+{
+    const char *there = getenv(OPTIONS_ENV);
+    char *list = NULL;
+
+    if (added == NULL)
+        return true;
+    bool done = options_append(&list, there != NULL ? there : "") && options_append(&list, added) &&
+                setenv(OPTIONS_ENV, list, 1) == 0;
+    free(list);
+    return done;
+}
+
+static bool set_environment(const struct request *request, const struct library *library)
+{
+    if (set_preload(library->path) && set_options(request->options))
+        return true;
+    say("cannot set the program's environment: %s", strerror(errno));
+    return false;
+}
+
+/* Opens the file for the JSON report ahead of the run, so that a slip in its name costs no run.
+ * What is in it stays until the report is written. -1: could not, and said so. */
+static int open_json(const char *name)
+{
+    int fd = strcmp(name, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
+                                    : open(name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+    fd = fd_above_standard(fd);
+    if (fd < 0)
+        say("cannot write %s: %s", strcmp(name, "-") == 0 ? "stdout" : name, strerror(errno));
+    return fd;
+}
+
+/* ---- After -------------------------------------------------------------------------------- */
+
+/* Closes a report's stream; false, after a message, if not all of it could be written. */
+static bool finish_report(FILE *stream, bool written, const char *name)
+{
+    int error = errno;
+
+    written = written && !ferror(stream);
+    if (fclose(stream) != 0 && written) {
+        written = false;
+        error = errno;
+    }
+    if (!written)
+        say("cannot write the report to %s: %s", name, strerror(error));
+    return written;
+}
+
+static bool write_json(int fd, const char *name, const struct run_summary *run)
+{
+    bool is_stdout = strcmp(name, "-") == 0;
+    FILE *stream;
+
+    /* What is no regular file cannot be cut short, and need not. */
+    if (!is_stdout && ftruncate(fd, 0) != 0 && errno != EINVAL)
+        say("cannot empty %s: %s", name, strerror(errno));
+    stream = fdopen(fd, "w");
+    if (stream == NULL) {
+        close(fd);
+        say("cannot write the report to %s: %s", name, strerror(errno));
+        return false;
+    }
+    return finish_report(stream, report_json_write(stream, run), is_stdout ? "stdout" : name);
+}
+
+static bool write_text(const struct run_summary *run)
+{
+    bool colours = isatty(STDERR_FILENO) && getenv("NO_COLOR") == NULL;
+    int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    FILE *stream = fd >= 0 ? fdopen(fd, "w") : NULL;
+
+    /* A stream of its own has a buffer, so that the report comes in one piece. */
+    if (stream == NULL)
+        return false;
+    setvbuf(stream, NULL, _IOFBF, (size_t)64 * 1024);
+    report_text_print(stream, run, colours);
+    return finish_report(stream, true, "stderr");
+}
+
+static bool report(const struct request *request, const struct library *library,
+                   const struct launch *launch, const struct watch *watch, int json)
+{
+    struct run_summary run = {
+        .engine = request->engine,
+        .library = library->path,
+        .command = request->command,
+        .launch = launch,
+    };
+    bool written = summary_make(&run, watch);
+
+    if (written) {
+        written = write_text(&run);
+        if (json >= 0)
+            written = write_json(json, request->json_name, &run) && written;
+    } else if (json >= 0) {
+        close(json);
+    }
+    summary_free(&run);
+    return written;
+}
+
+/* ---- The run ------------------------------------------------------------------------------ */
+
+/* From here on no signal ends the launcher until the counters' file is gone. */
+static int run_counted(const struct request *request, const struct library *library,
+                       const char *path, int json)
+{
+    struct launch launch = {0};
+    struct watch watch = {0};
+    struct counters_file counters;
+
+    launch_hold_signals(&launch);
+    if (!counters_create(&counters)) {
+        launch_release_signals(&launch);
+        return STATUS_LAUNCHER_FAILED;
+    }
+
+    int status = STATUS_LAUNCHER_FAILED;
+    bool ran = false;
+    if (setenv(COUNT_FILE_ENV, counters.path, 1) != 0) {
+        say("cannot set the program's environment: %s", strerror(errno));
+    } else {
+        status = launch_program(&launch, path, request->command, &watch, &counters);
+        ran = status == 0;
+    }
+    counters_remove(&counters);
+    launch_release_signals(&launch);
+
+    if (ran) {
+        status = launch_exit_status(&launch);
+        if (!report(request, library, &launch, &watch, json) && status == 0)
+            status = STATUS_LAUNCHER_FAILED;
+        launch_mirror_death(&launch);
+    }
+    watch_end(&watch);
+    counters_close(&counters);
+    return status;
+}
+
+int run_command(int word_count, char **words)
+{
+    struct request request;
+    struct library library;
+    char *path = NULL;
+    int json = -1;
+    int status = STATUS_LAUNCHER_FAILED;
+
+    enum parsed parsed = parse(word_count, words, &request);
+    if (parsed == PARSED_DONE)
+        status = 0;
+    else if (parsed == PARSED_RUN && library_find(request.engine, &library)) {
+        status = program_find(request.command[0], &path);
+        if (status == 0)
+            status = program_check(request.command[0], path, &library.elf);
+        if (status == 0) {
+            status = STATUS_LAUNCHER_FAILED;
+            if (set_environment(&request, &library) &&
+                (request.json_name == NULL || (json = open_json(request.json_name)) >= 0))
+                status = run_counted(&request, &library, path, json);
+        }
+    }
+    free(path);
+    free(request.options);
+    return status;
+}

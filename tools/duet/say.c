@@ -1,0 +1,35 @@
+/* Messages and small services for the whole tool. */
+#include "say.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+void say(const char *format, ...)
+{
+    int saved_errno = errno;
+    char text[2048];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+
+    /* One write, so that lines of several processes do not mix. */
+    fprintf(stderr, "duet: %s\n", text);
+    errno = saved_errno;
+}
+
+int fd_above_standard(int fd)
+{
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int saved_errno = errno;
+    close(fd);
+    errno = saved_errno;
+    return copy;
+}
