@@ -1,7 +1,6 @@
 #include "base/lock.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -13,6 +12,10 @@
 #include "base/thread.h"
 
 enum { LOCK_FREE, LOCK_HELD, LOCK_AWAITED };
+
+/* The kernel's numbers, which musl has no header for. */
+#define FUTEX_WAIT_PRIVATE 128
+#define FUTEX_WAKE_PRIVATE 129
 
 /* Critical sections are a few hundred instructions, or one call into the kernel. */
 #define SPINS_BEFORE_WAITING 100

@@ -66,6 +66,8 @@ DUET_API void malloc_stats(void)
     statistics_write();
 }
 
+#ifdef __GLIBC__ /* musl has none of these */
+
 /* Every parameter of glibc's tunes a mechanism that duet does not have. Those that glibc knows
  * are accepted, so that a program which insists on them runs, and change nothing. */
 DUET_API int mallopt(int parameter, int value)
@@ -129,4 +131,5 @@ DUET_API int malloc_info(int options, FILE *stream)
     return statistics_write_xml(stream) ? 0 : -1;
 }
 
+#endif
 #endif

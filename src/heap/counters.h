@@ -31,9 +31,11 @@ struct count_shard {
     uint32_t owned; /* 0: free to be taken. Shard 0 is never taken. */
     uint32_t unused;
     int64_t pending_bytes;
-    uint64_t reallocs;              /* calls of the realloc family on an existing block */
-    uint64_t reallocs_moved;        /* of these, how many ended in another block */
-    uint64_t failures;              /* calls that returned NULL for want of memory */
+    uint64_t reallocs;       /* calls of the realloc family on an existing block */
+    uint64_t reallocs_moved; /* of these, how many ended in another block */
+    uint64_t renewed;        /* cells counted as freed and allocated that are old ones, of another
+                                length or in another place */
+    uint64_t failures;       /* calls that returned NULL for want of memory */
     uint64_t allocated[COUNT_ROWS]; /* cells handed out, also by reallocs that changed rows */
     uint64_t freed[COUNT_ROWS];
     uint64_t large_allocated_bytes[COUNT_LARGE_ROWS];

@@ -155,21 +155,31 @@ static void *realloc_by_copy(void *ptr, size_t old_bytes, size_t length)
         return NULL;
     memcpy(block, ptr, min_size(old_bytes, length));
     heap_free(ptr, "realloc");
+    count_renewed();
     return block;
+}
+
+static void *realloc_cell(void *ptr, size_t class, size_t length)
+{
+    if (engine_class(length, HEAP_ALIGN) == class)
+        return ptr;
+    return realloc_by_copy(ptr, engine_class_bytes(class), length);
+}
+
+static void *realloc_large(void *ptr, size_t length)
+{
+    size_t old_bytes = large_bytes(ptr, "realloc");
+    void *block = NULL;
+    if (engine_class(length, HEAP_ALIGN) >= ENGINE_CLASSES)
+        block = large_remap(ptr, length, BLOCK_BYTES, "realloc");
+    return block != NULL ? block : realloc_by_copy(ptr, old_bytes, length);
 }
 
 void *heap_realloc(void *ptr, size_t length)
 {
-    size_t old_bytes = heap_usable(ptr, "realloc");
     size_t class = class_of(ptr, "realloc");
-    size_t new_class = engine_class(length, HEAP_ALIGN);
-    void *block = NULL;
-    if (class < ENGINE_CLASSES && new_class == class)
-        block = ptr;
-    else if (class >= ENGINE_CLASSES && new_class >= ENGINE_CLASSES)
-        block = large_remap(ptr, length, BLOCK_BYTES, "realloc");
-    if (block == NULL)
-        block = realloc_by_copy(ptr, old_bytes, length);
+    void *block =
+        class < ENGINE_CLASSES ? realloc_cell(ptr, class, length) : realloc_large(ptr, length);
     if (block != NULL)
         count_realloc(block != ptr);
     return block;

@@ -211,6 +211,7 @@ static void note_length(struct large *large, size_t new_length)
 {
     count_large_free(large->length);
     count_large_alloc(new_length);
+    count_renewed();
     count_live(0, new_length - large->length);
     large->length = new_length;
 }

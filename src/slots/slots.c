@@ -156,9 +156,13 @@ uint32_t slots_in_use(const struct slot_set *set)
 
 bool slots_are_shared(const struct slot_set *set)
 {
-    /* The count is first asked for by a second thread, or by a thread that had to rotate. */
-    return load_relaxed(&set->count) != 0 || load_relaxed(&set->reserve_count) != 0 ||
-           load_relaxed(&slot_current->number) != 0;
+    /* The count is first asked for by a second thread, or by one that rotates or is nested. */
+    return load_relaxed(&set->count) != 0 || load_relaxed(&set->forking) == thread_self();
+}
+
+static bool is_fork_held(const struct slot *slot)
+{
+    return load_relaxed(&slot->owner) == (thread_self() | SLOT_OWNER_FORK);
 }
 
 struct slot *slot_try_other(struct slot_set *set, struct slot *home)
@@ -166,7 +170,15 @@ struct slot *slot_try_other(struct slot_set *set, struct slot *home)
     uint32_t number = home->next_to_search % slots_in_all(set);
     home->next_to_search = number + 1;
     struct slot *slot = slot_at(set, number);
-    return slot != NULL && slot != home && slot_try(slot) ? slot : NULL;
+    if (slot == NULL || slot == home)
+        return NULL;
+    return is_fork_held(slot) || slot_try(slot) ? slot : NULL;
+}
+
+void slot_return_other(struct slot *other)
+{
+    if (!is_fork_held(other))
+        slot_release(other);
 }
 
 static void revoke(struct slot *slot, uintptr_t owner)
@@ -205,7 +217,7 @@ void slots_fork_end(struct slot_set *set)
     store_relaxed(&set->forking, 0);
     for (uint32_t number = 0; number < slots_in_all(set); number++) {
         struct slot *slot = slot_at(set, number);
-        if (slot != NULL && load_relaxed(&slot->owner) == (thread_self() | SLOT_OWNER_FORK))
+        if (slot != NULL && is_fork_held(slot))
             slot_release(slot);
     }
 }

@@ -93,11 +93,13 @@ ALWAYS_INLINE void slot_release(struct slot *slot)
  * taken, unless this is a nested operation. NULL: nested, and no memory for a reserve slot. */
 struct slot *slot_take(struct slot_set *set);
 
-/* Takes another slot than `home`, which the caller holds: the next one in turn, if it is free.
- * Its turn is over even if it is not. The current slot stays as it is. */
+/* Takes another slot than `home`, which the caller holds: the next one in turn, if it is free, or
+ * if the caller is forking and so holds it anyway. Its turn is over even if it is not to be had.
+ * The current slot stays as it is. slot_return_other gives it back. */
 struct slot *slot_try_other(struct slot_set *set, struct slot *home);
+void slot_return_other(struct slot *other);
 
-/* Whether slot_try_other can find anything: whether there was ever a second slot in use. */
+/* Whether slot_try_other can find anything: whether there can be memory in another slot. */
 bool slots_are_shared(const struct slot_set *set);
 
 /* All slots: those in rotation, the forking thread's and the reserves. */

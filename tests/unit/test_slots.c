@@ -123,7 +123,16 @@ static void forks_do_not_use_up_reserves(void **state)
         slots_fork_prepare(&smp_slots);
         struct slot *slot = slot_take(&smp_slots);
         assert_non_null(slot);
+        for (uint32_t j = 0; j < slots_in_all(&smp_slots); j++) {
+            struct slot *other = slot_try_other(&smp_slots, slot); /* it holds them all */
+            if (other != NULL)
+                slot_return_other(other);
+        }
         slot_release(slot);
+        for (uint32_t j = 0; j < SLOTS_LEAST; j++) {
+            struct slot *held = (struct slot *)(smp_slots.first + j * smp_slots.stride);
+            assert_true(held->owner == (thread_self() | SLOT_OWNER_FORK));
+        }
         slots_fork_end(&smp_slots);
     }
     assert_int_equal(smp_slots.reserve_count, reserves);
@@ -142,7 +151,7 @@ static void a_search_comes_to_every_other_slot(void **state)
         if (other == NULL)
             continue;
         assert_ptr_not_equal(other, home);
-        slot_release(other);
+        slot_return_other(other);
         found++;
     }
     assert_int_equal(found, all - 1);

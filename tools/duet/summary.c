@@ -116,17 +116,19 @@ static bool is_used(const struct count_shard *shard)
 static void add_counts(struct process_summary *process, const struct count_record *record)
 {
     unsigned shards_used = 0;
+    uint64_t renewed = 0;
 
     for (unsigned i = 0; i < COUNT_SHARDS; i++) {
         const struct count_shard *shard = &record->shards[i];
         process->reallocs = add(process->reallocs, shard->reallocs);
         process->reallocs_moved = add(process->reallocs_moved, shard->reallocs_moved);
+        renewed = add(renewed, shard->renewed);
         process->failures = add(process->failures, shard->failures);
         shards_used += is_used(shard) ? 1 : 0;
     }
     add_rows(process, record);
-    process->allocations = subtract(process->allocations, process->reallocs_moved);
-    process->frees = subtract(process->frees, process->reallocs_moved);
+    process->allocations = subtract(process->allocations, renewed);
+    process->frees = subtract(process->frees, renewed);
 
     process->held_bytes = record->held_bytes;
     process->held_peak_bytes =

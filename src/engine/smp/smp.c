@@ -54,7 +54,7 @@ static bool take_over_list(struct smp_slot *home, size_t class, uint32_t tries)
         home->classes[class].free = other->classes[class].free;
         other->classes[class].free = NULL;
         found = home->classes[class].free != NULL;
-        slot_release(&other->head);
+        slot_return_other(&other->head);
     }
     return found;
 }

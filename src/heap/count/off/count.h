@@ -32,6 +32,10 @@ static inline void count_realloc(bool moved)
     (void)moved;
 }
 
+static inline void count_renewed(void)
+{
+}
+
 static inline void count_failure(void)
 {
 }

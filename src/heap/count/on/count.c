@@ -197,6 +197,11 @@ void count_realloc(bool moved)
         add(&shard->reallocs_moved, 1);
 }
 
+void count_renewed(void)
+{
+    add(&bind_shard()->renewed, 1);
+}
+
 void count_failure(void)
 {
     add(&bind_shard()->failures, 1);

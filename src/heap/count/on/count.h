@@ -57,6 +57,7 @@ ALWAYS_INLINE void count_free(size_t class)
 void count_large_alloc(size_t bytes);
 void count_large_free(size_t bytes);
 void count_realloc(bool moved);
+void count_renewed(void);
 void count_failure(void);
 void count_held(void); /* after calls that may have mapped memory */
 
