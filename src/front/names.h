@@ -3,8 +3,13 @@
  */
 #if DUET_STANDARD_NAMES
 
+/* gcc wants an alias to carry its target's attributes; clang does not know how to copy them. */
+#if __has_attribute(copy)
 #define STANDARD_NAME(duet_name)                                                                   \
     __attribute__((visibility("default"), alias(#duet_name), copy(duet_name)))
+#else
+#define STANDARD_NAME(duet_name) __attribute__((visibility("default"), alias(#duet_name)))
+#endif
 
 STANDARD_NAME(duet_malloc) void *malloc(size_t size);
 STANDARD_NAME(duet_calloc) void *calloc(size_t count, size_t size);

@@ -53,7 +53,7 @@ static void class_bytes_of_the_table_lead_back(void **state)
 static void only_multiples_of_the_cell_are_cells(void **state)
 {
     (void)state;
-    for (size_t class = 0; class < ENGINE_CLASSES; class ++)
+    for (size_t class = 0; class < ENGINE_CLASSES; class++)
         for (size_t offset = 0; offset < SMP_SLAB_BYTES; offset++)
             assert_int_equal(engine_is_cell((void *)(16 * SMP_SLAB_BYTES + offset), class),
                              offset % engine_class_bytes(class) == 0);

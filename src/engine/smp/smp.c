@@ -153,7 +153,7 @@ static void count_slot(struct slot *slot, void *context)
 {
     const struct smp_slot *visited = (const struct smp_slot *)slot;
     size_t *free_cells = context; /* by class */
-    for (size_t class = 0; class < ENGINE_CLASSES; class ++) {
+    for (size_t class = 0; class < ENGINE_CLASSES; class++) {
         const struct smp_class *cells = &visited->classes[class];
         for (void **cell = cells->free; cell != NULL; cell = *cell)
             free_cells[class]++;
@@ -166,7 +166,7 @@ void engine_count(struct engine_count *count)
     size_t free_cells[ENGINE_CLASSES] = {0};
     slots_visit(&smp_slots, count_slot, free_cells);
     *count = (struct engine_count){.slots = slots_in_use(&smp_slots)};
-    for (size_t class = 0; class < ENGINE_CLASSES; class ++) {
+    for (size_t class = 0; class < ENGINE_CLASSES; class++) {
         size_t bytes = engine_class_bytes(class);
         size_t cells = load_relaxed(&slabs[class]) * (SMP_SLAB_BYTES / bytes);
         size_t unused = min_size(free_cells[class], cells);

@@ -234,7 +234,7 @@ static void describe_process(struct count_record *new_record)
     new_record->parent_pid = getppid();
     new_record->start_ns = os_clock_ns();
     new_record->small_rows = ENGINE_CLASSES;
-    for (size_t class = 0; class < ENGINE_CLASSES; class ++)
+    for (size_t class = 0; class < ENGINE_CLASSES; class++)
         new_record->row_bytes[class] = engine_class_bytes(class);
     strncpy(new_record->program, os_program_name(), sizeof new_record->program - 1);
     strncpy(new_record->engine, ENGINE_NAME, sizeof new_record->engine - 1);

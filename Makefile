@@ -1,0 +1,62 @@
+# What people type. CMake does the building (CMakeLists.txt, CMakePresets.json); this says what to
+# build, makes sure that what it needs is there (scripts/need), and runs it. `make help` lists it.
+
+ENGINE ?= smp
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+export JOBS
+
+# What `make run` runs. By default: gcc, on the largest source of our own.
+PROG ?=
+largest = $(shell find src tools -name '*.c' -printf '%s %p\n' | sort -rn | sed -n '1s/.* //p')
+example = gcc -std=gnu17 -O2 -D_GNU_SOURCE -DDUET_VERSION='""' -DDUET_STANDARD_NAMES=1 -Iinclude \
+    -Isrc -Isrc/engine/$(ENGINE) -Isrc/heap/count/off -c $(largest) -o build/largest.o
+program = $(or $(value PROG),$(example))
+
+all: build
+	@ls -1 build/duet build/libduet*.so build/libduet*.a
+
+build:
+	@scripts/need build
+	@cmake --preset release >/dev/null
+	@cmake --build build -j $(JOBS) -- --no-print-directory -s >&2
+
+run: build
+	build/duet run --engine $(ENGINE) -- $(program)
+
+test:
+	@scripts/need build test
+	@scripts/flavour release -LE soak
+
+soak:
+	@scripts/need build test check
+	@for flavour in release checked tiny asan tsan; do \
+	    scripts/flavour $$flavour -L soak || exit; done
+
+check:
+	@.ci/run check
+
+bench:
+	@scripts/need build bench
+	@cmake --preset release -DDUET_BENCH=ON >/dev/null
+	@cmake --build build -j $(JOBS) -- --no-print-directory -s >&2
+	@bench/compare.py --patterns build/bench/duet_bench_patterns $(BENCH)
+
+install: build
+	@DESTDIR='$(DESTDIR)' cmake --install build --prefix '$(PREFIX)'
+
+clean:
+	rm -rf build build-*
+
+help:
+	@echo 'make                    build/duet, build/libduet-smp.so and .a'
+	@echo 'make run [PROG="..."]   run PROG on duet and print what its heap did; default: gcc'
+	@echo '         [ENGINE=smp]   ... on this engine'
+	@echo 'make test               build and pass all tests, but for the long ones'
+	@echo 'make soak               the long tests, on every flavour (some ten minutes each)'
+	@echo 'make check              what CI checks beyond: format, layers, every flavour'
+	@echo 'make bench [BENCH=...]  time duet beside other allocators; BENCH: for bench/compare.py'
+	@echo 'make install [PREFIX=/usr/local] [DESTDIR=]'
+	@echo 'make clean'
+
+.PHONY: all build run test soak check bench install clean help
