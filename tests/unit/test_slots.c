@@ -114,6 +114,13 @@ static void one_thread_at_a_time(void **state)
     assert_true(used >= 2); /* threads start apart */
 }
 
+static bool any_slot(const struct slot *slot, size_t unused)
+{
+    (void)slot;
+    (void)unused;
+    return true;
+}
+
 /* Between prepare and end the forking thread works in one slot kept for it, fork after fork. */
 static void forks_do_not_use_up_reserves(void **state)
 {
@@ -124,9 +131,9 @@ static void forks_do_not_use_up_reserves(void **state)
         struct slot *slot = slot_take(&smp_slots);
         assert_non_null(slot);
         for (uint32_t j = 0; j < slots_in_all(&smp_slots); j++) {
-            struct slot *other = slot_try_other(&smp_slots, slot); /* it holds them all */
+            struct slot *other = slot_take_other(&smp_slots, slot, 1, any_slot, 0);
             if (other != NULL)
-                slot_return_other(other);
+                slot_return_other(other); /* it holds them all, and goes on holding them */
         }
         slot_release(slot);
         for (uint32_t j = 0; j < SLOTS_LEAST; j++) {
@@ -147,7 +154,7 @@ static void a_search_comes_to_every_other_slot(void **state)
     struct slot *home = slot_take(&smp_slots);
     uint32_t all = slots_in_all(&smp_slots), found = 0;
     for (uint32_t i = 0; i < all; i++) {
-        struct slot *other = slot_try_other(&smp_slots, home);
+        struct slot *other = slot_take_other(&smp_slots, home, 1, any_slot, 0);
         if (other == NULL)
             continue;
         assert_ptr_not_equal(other, home);
@@ -155,6 +162,29 @@ static void a_search_comes_to_every_other_slot(void **state)
         found++;
     }
     assert_int_equal(found, all - 1);
+    slot_release(home);
+}
+
+static bool is_number(const struct slot *slot, size_t number)
+{
+    return slot == (struct slot *)(smp_slots.first + number * smp_slots.stride);
+}
+
+static void a_search_finds_the_one_that_is_wanted(void **state)
+{
+    (void)state;
+    struct slot *home = slot_take(&smp_slots);
+    uint32_t all = slots_in_all(&smp_slots);
+    for (size_t wanted = 0; wanted < SLOTS_LEAST; wanted++) {
+        struct slot *other = slot_take_other(&smp_slots, home, all, is_number, wanted);
+        assert_int_equal(other == NULL, is_number(home, wanted));
+        if (other == NULL)
+            continue;
+        assert_true(is_number(other, wanted));
+        /* Taken already: not to be had a second time. */
+        assert_null(slot_take_other(&smp_slots, home, all, is_number, wanted));
+        slot_return_other(other);
+    }
     slot_release(home);
 }
 
@@ -167,6 +197,7 @@ int main(void)
         cmocka_unit_test(one_thread_at_a_time),
         cmocka_unit_test(forks_do_not_use_up_reserves),
         cmocka_unit_test(a_search_comes_to_every_other_slot),
+        cmocka_unit_test(a_search_finds_the_one_that_is_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

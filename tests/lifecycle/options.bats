@@ -1,0 +1,112 @@
+# DUET_OPTIONS and duet_default_options: what is wrong in them is one warning each, and the
+# program runs on.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+    load "$DUET_SOURCE/tests/support/duet.bash"
+}
+
+warnings() {
+    grep -c '^duet: ' <<<"$stderr" || true
+}
+
+# expect_warnings COUNT WORD... : so many lines in all, all ours, and each word in one of them
+expect_warnings() {
+    local count=$1 word
+    shift
+    [ "$status" -eq 0 ] || fail "status $status: $output $stderr"
+    [ "$output" = plain ] || fail "said: $output"
+    [ "$(warnings)" -eq "$count" ] || fail "expected $count warnings: $stderr"
+    [ "$count" -eq 0 ] || [ "$(wc -l <<<"$stderr")" -eq "$count" ] || fail "more lines: $stderr"
+    for word; do
+        [ "$(grep -cF -- "$word" <<<"$stderr")" -eq 1 ] || fail "expected once '$word': $stderr"
+    done
+}
+
+@test "no options, no warning" {
+    run --separate-stderr preloaded "$STD/options"
+    expect_warnings 0
+    run --separate-stderr "$OWN/options"
+    expect_warnings 0
+}
+
+@test "an empty list, no warning" {
+    DUET_OPTIONS= run --separate-stderr preloaded "$STD/options"
+    expect_warnings 0
+}
+
+@test "a known option, no warning" {
+    DUET_OPTIONS=slots=4 run --separate-stderr preloaded "$STD/options"
+    expect_warnings 0
+}
+
+@test "an unknown key is one warning" {
+    DUET_OPTIONS=no_such_key=1 run --separate-stderr preloaded "$STD/options"
+    expect_warnings 1 no_such_key
+    DUET_OPTIONS=no_such_key=1 run --separate-stderr "$OWN/options"
+    expect_warnings 1 no_such_key
+}
+
+@test "an unknown value is one warning" {
+    DUET_OPTIONS=slots=many run --separate-stderr preloaded "$STD/options"
+    expect_warnings 1 many
+}
+
+@test "a number out of range is one warning" {
+    DUET_OPTIONS=slots=99999999999999999999999999 run --separate-stderr preloaded "$STD/options"
+    expect_warnings 1 99999999999999999999999999
+    DUET_OPTIONS=slots=-1 run --separate-stderr preloaded "$STD/options"
+    expect_warnings 1 -1
+}
+
+@test "each mistake is a warning of its own" {
+    export DUET_OPTIONS=first_wrong=1,slots=4,second_wrong=2,slots=none
+    run --separate-stderr preloaded "$STD/options"
+    expect_warnings 3 first_wrong second_wrong none
+}
+
+@test "a key without a value, and a value without a key" {
+    DUET_OPTIONS=slots run --separate-stderr preloaded "$STD/options"
+    expect_warnings 1 slots
+    DUET_OPTIONS==4 run --separate-stderr preloaded "$STD/options"
+    expect_warnings 1
+}
+
+@test "a very long list" {
+    DUET_OPTIONS=$(printf 'x%.0s' {1..100000})=1 run --separate-stderr preloaded "$STD/options"
+    expect_warnings 1
+}
+
+@test "a program's own options are read" {
+    run --separate-stderr "$OWN/options_with_defaults"
+    expect_warnings 1 no_such_key_in_program
+}
+
+# Takes the place of a copy that nobody runs setuid; prints its output and, on stderr, warnings.
+as_nobody() {
+    if command -v setpriv >/dev/null; then
+        setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+    else
+        su -s /bin/sh nobody -c '"$0" "$@"' -- "$@"
+    fi
+}
+
+@test "the environment is ignored in a privileged program" {
+    [ "$(id -u)" -eq 0 ] || skip "only root can make a setuid program"
+    folder=$(mktemp -d /tmp/duet-setuid.XXXXXX)
+    chmod 755 "$folder"
+    cp "$OWN/options" "$folder/options"
+    export DUET_OPTIONS=no_such_key=1
+
+    run --separate-stderr as_nobody "$folder/options"
+    expect_warnings 1 no_such_key
+
+    chown root:root "$folder/options"
+    chmod 4755 "$folder/options"
+    run --separate-stderr as_nobody "$folder/options"
+    rm -r "$folder"
+    [ "$status" -eq 0 ]
+    [ "$output" = secure ] || skip "the file system of /tmp does not honour setuid"
+    [ -z "$stderr" ]
+}

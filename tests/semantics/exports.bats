@@ -1,0 +1,86 @@
+# What the shared library exports and needs.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+    load "$DUET_SOURCE/tests/support/duet.bash"
+}
+
+c_names() {
+    cat <<'END'
+aligned_alloc
+calloc
+free
+free_aligned_sized
+free_sized
+mallinfo
+mallinfo2
+malloc
+malloc_info
+malloc_stats
+malloc_trim
+malloc_usable_size
+mallopt
+memalign
+posix_memalign
+pvalloc
+realloc
+reallocarray
+valloc
+END
+}
+
+# All replaceable forms of [new.delete]: plain, nothrow, aligned, both; and delete also sized.
+operator_names() {
+    local form
+    for form in nwm nam; do
+        printf '_Z%s\n' $form ${form}RKSt9nothrow_t ${form}St11align_val_t \
+            ${form}St11align_val_tRKSt9nothrow_t
+    done
+    for form in dlPv daPv; do
+        printf '_Z%s\n' $form ${form}RKSt9nothrow_t ${form}m ${form}St11align_val_t \
+            ${form}mSt11align_val_t ${form}St11align_val_tRKSt9nothrow_t
+    done
+}
+
+# Functions that duet.h declares with DUET_API.
+duet_names() {
+    grep '^DUET_API' "$DUET_SOURCE/include/duet.h" | grep -o 'duet_[a-z_]*(' | tr -d '('
+}
+
+exported() {
+    nm -D --defined-only "$DUET_LIBRARY" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort
+}
+
+@test "there are 20 operators, as the standard counts them" {
+    [ "$(operator_names | sort -u | wc -l)" -eq 20 ]
+}
+
+@test "exactly the malloc family, the operators and duet_*" {
+    { c_names; operator_names; duet_names; } | sort -u >"$BATS_TEST_TMPDIR/expected"
+    exported >"$BATS_TEST_TMPDIR/exported"
+    diff "$BATS_TEST_TMPDIR/expected" "$BATS_TEST_TMPDIR/exported"
+}
+
+@test "the header's names were found" {
+    [ "$(duet_names | wc -l)" -ge 20 ]
+    duet_names | grep -qx duet_malloc
+    duet_names | grep -qx duet_stats
+}
+
+@test "libc is all that it needs" {
+    needed=$(readelf -d "$DUET_LIBRARY" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
+    for library in $needed; do
+        case $library in
+        libc.so.* | libc.musl-* | ld-linux*) ;;
+        *) fail "needs $library" ;;
+        esac
+    done
+    [ -n "$needed" ]
+}
+
+@test "it stays mapped, and takes at most 16 bytes of static TLS" {
+    readelf -d "$DUET_LIBRARY" | grep -q NODELETE
+    size=$(readelf -lW "$DUET_LIBRARY" | awk '$1 == "TLS" { print $6 }')
+    [ -z "$size" ] || [ $((size)) -le 16 ]
+}

@@ -1,0 +1,193 @@
+/*
+ * What if the kernel says no? A seccomp filter makes chosen system calls fail with ENOMEM, for
+ * good, so each test runs in a child of its own and reports through its exit status.
+ */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "check.h"
+#include "cmocka_tests.h"
+
+#define ERRNO_MARK 4242
+
+static void refuse_system_calls(const int *calls, size_t count)
+{
+    struct sock_filter filter[2 * 8 + 2];
+    size_t length = 0;
+    filter[length++] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    for (size_t i = 0; i < count; i++) {
+        filter[length++] =
+            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i], 0, 1);
+        filter[length++] =
+            (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOMEM);
+    }
+    filter[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog program = {.len = (unsigned short)length, .filter = filter};
+    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+static void assert_passes_in_child(void (*body)(void))
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        body();
+        _exit(0);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void free_with_munmap_and_madvise_refused(void)
+{
+    enum { COUNT = 8 };
+    unsigned char *blocks[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        blocks[i] = malloc(opaque_size((size_t)1 << (14 + i)));
+        CHECK(blocks[i] != NULL);
+        memset(blocks[i], 0xaa, (size_t)1 << (14 + i));
+    }
+    const int calls[] = {SYS_munmap, SYS_madvise, SYS_mremap};
+    refuse_system_calls(calls, 3);
+    CHECK(munmap(blocks[COUNT - 1], (size_t)sysconf(_SC_PAGESIZE)) != 0); /* it works */
+    for (size_t i = 0; i < COUNT; i++) {
+        errno = ERRNO_MARK;
+        free(blocks[i]);
+        CHECK(errno == ERRNO_MARK);
+    }
+    /* The heap lives on, and what could not be unmapped is not handed out as zero. */
+    for (size_t i = 0; i < COUNT; i++) {
+        size_t size = (size_t)1 << (14 + i);
+        unsigned char *zeroed = calloc(1, opaque_size(size));
+        CHECK(zeroed != NULL);
+        CHECK(is_filled(zeroed, 0, size));
+        memset(zeroed, 0xaa, size);
+        free(zeroed);
+    }
+}
+
+static void realloc_with_mremap_refused(void)
+{
+    size_t size = (size_t)1 << 20;
+    unsigned char *block = malloc(opaque_size(size));
+    CHECK(block != NULL);
+    memset(block, 0x42, size);
+    const int calls[] = {SYS_mremap};
+    refuse_system_calls(calls, 1);
+    block = realloc(block, opaque_size(size * 8));
+    CHECK(block != NULL);
+    CHECK(is_filled(block, 0x42, size));
+    block = realloc(block, opaque_size(size / 2));
+    CHECK(block != NULL);
+    CHECK(is_filled(block, 0x42, size / 2));
+    free(block);
+}
+
+static void no_more_memory(void)
+{
+    size_t size = (size_t)1 << 20;
+    unsigned char *block = malloc(opaque_size(size));
+    CHECK(block != NULL);
+    memset(block, 0x42, size);
+    const int calls[] = {SYS_mmap, SYS_mremap, SYS_mprotect};
+    refuse_system_calls(calls, 3);
+    errno = 0;
+    CHECK(realloc(opaque(block), opaque_size(size * 64)) == NULL);
+    CHECK(errno == ENOMEM);
+    CHECK(is_filled(block, 0x42, size));
+    errno = 0;
+    CHECK(malloc(opaque_size(size * 64)) == NULL);
+    CHECK(errno == ENOMEM);
+    errno = 0;
+    CHECK(calloc(64, opaque_size(size)) == NULL);
+    CHECK(errno == ENOMEM);
+    errno = 0;
+    CHECK(aligned_alloc(1 << 21, opaque_size(size * 64)) == NULL);
+    CHECK(errno == ENOMEM);
+    void *out = &out;
+    errno = ERRNO_MARK;
+    CHECK(posix_memalign(&out, 1 << 21, opaque_size(size * 64)) == ENOMEM);
+    CHECK(errno == ERRNO_MARK && out == &out);
+
+    /* Small ones come until what is held has run out, and again once some are freed. */
+    void **last = NULL;
+    size_t count = 0;
+    for (void **cell = malloc(64); cell != NULL; cell = malloc(64), count++) {
+        *cell = last;
+        last = cell;
+        CHECK(count < (size_t)1 << 24);
+    }
+    CHECK(errno == ENOMEM);
+    for (size_t i = 0; i < count; i++) {
+        void **cell = last;
+        last = *cell;
+        free(cell);
+    }
+    for (size_t i = 0; i < count; i++)
+        CHECK(malloc(64) != NULL);
+    free(block);
+}
+
+/* Locked pages refuse to be purged, so nothing may count on their being zero afterwards. */
+static void use_heap_with_all_memory_locked(void)
+{
+    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+        _exit(0); /* not allowed here, then no program is */
+    for (int round = 0; round < 3; round++) {
+        for (size_t size = 100; size < (size_t)4 << 20; size *= 3) {
+            unsigned char *zeroed = calloc(1, opaque_size(size));
+            CHECK(zeroed != NULL);
+            CHECK(is_filled(zeroed, 0, size));
+            memset(zeroed, 0xbb, size);
+            zeroed = realloc(zeroed, size * 2);
+            CHECK(zeroed != NULL);
+            CHECK(is_filled(zeroed, 0xbb, size));
+            memset(zeroed, 0xbb, size * 2);
+            free(zeroed);
+        }
+    }
+}
+
+static void free_keeps_errno_when_the_kernel_refuses(void **state)
+{
+    (void)state;
+    assert_passes_in_child(free_with_munmap_and_madvise_refused);
+}
+
+static void realloc_copies_when_pages_cannot_move(void **state)
+{
+    (void)state;
+    assert_passes_in_child(realloc_with_mremap_refused);
+}
+
+static void allocation_fails_cleanly_and_recovers(void **state)
+{
+    (void)state;
+    assert_passes_in_child(no_more_memory);
+}
+
+static void locked_memory_is_zero_when_it_has_to_be(void **state)
+{
+    (void)state;
+    assert_passes_in_child(use_heap_with_all_memory_locked);
+}
+
+int main(void)
+{
+    require_duet();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(free_keeps_errno_when_the_kernel_refuses),
+        cmocka_unit_test(realloc_copies_when_pages_cannot_move),
+        cmocka_unit_test(allocation_fails_cleanly_and_recovers),
+        cmocka_unit_test(locked_memory_is_zero_when_it_has_to_be),
+    };
+    return cmocka_run_group_tests_name("failing os", tests, NULL, NULL);
+}

@@ -1,0 +1,291 @@
+/*
+ * The interface with lengths, SmpAllocator's own: only under the duet_ names. Boundaries between
+ * small and large are found by asking, since they differ from build to build.
+ */
+#include "cmocka_tests.h"
+
+#define LARGE ((size_t)8 << 20) /* large in every build */
+#define ERRNO_MARK 4242
+
+static size_t page;
+
+static int read_page(void **state)
+{
+    (void)state;
+    page = (size_t)sysconf(_SC_PAGESIZE);
+    return page == 0;
+}
+
+/* The usable size of the class that serves `size`. Blocks of the C family and these come from
+ * the same classes where the alignment is at most 16. */
+static size_t class_bytes(size_t size)
+{
+    void *block = duet_malloc(size);
+    assert_non_null(block);
+    size_t usable = duet_usable_size(block);
+    duet_mfree(block);
+    return usable;
+}
+
+static void fill_and_free(void *block, size_t length, size_t align)
+{
+    assert_non_null(block);
+    assert_true(is_aligned(block, align));
+    memset(block, 0x2b, length);
+    assert_true(is_filled(block, 0x2b, length));
+    duet_free(block, length, align);
+}
+
+static void every_length_and_alignment_is_served(void **state)
+{
+    (void)state;
+    for (size_t align = 1; align <= (size_t)16 << 20; align *= 2) {
+        for (size_t length = 1; length <= (size_t)1 << 20; length = length * 3 + 1)
+            fill_and_free(duet_alloc(length, align), length, align);
+        fill_and_free(duet_alloc(align, align), align, align);
+        fill_and_free(duet_alloc(align + 1, align), align + 1, align);
+    }
+}
+
+static void length_zero_counts_as_one(void **state)
+{
+    (void)state;
+    for (size_t align = 1; align <= 4096; align *= 2) {
+        unsigned char *block = duet_alloc(opaque_size(0), align);
+        unsigned char *other = duet_alloc(opaque_size(0), align);
+        assert_non_null(block);
+        assert_non_null(other);
+        assert_ptr_not_equal(block, other);
+        block[0] = 1;
+        assert_true(duet_resize(block, 0, align, 1));
+        duet_free(block, 1, align);
+        assert_true(duet_resize(other, 0, align, 0));
+        duet_free(other, 0, align);
+    }
+}
+
+static void too_long_is_enomem(void **state)
+{
+    (void)state;
+    const size_t lengths[] = {PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1, SIZE_MAX - 65535, SIZE_MAX};
+    for (size_t i = 0; i < 4; i++) {
+        for (size_t align = 1; align <= (size_t)1 << 30; align *= 8) {
+            errno = 0;
+            assert_null(opaque(duet_alloc(opaque_size(lengths[i]), align)));
+            assert_int_equal(errno, ENOMEM);
+        }
+    }
+}
+
+/* Within a class resize succeeds and changes nothing else. */
+static void resize_within_a_class_succeeds(void **state)
+{
+    (void)state;
+    for (size_t length = 16; length < 2000; length *= 2) {
+        size_t most = class_bytes(length);
+        size_t least = most;
+        while (least > 16 && class_bytes(least - 1) == most)
+            least--;
+        unsigned char *block = duet_alloc(least, 16);
+        assert_non_null(block);
+        memset(block, 0x19, least);
+        errno = ERRNO_MARK;
+        assert_true(duet_resize(block, least, 16, most));
+        assert_true(is_filled(block, 0x19, least));
+        memset(block, 0x19, most);
+        assert_true(duet_resize(block, most, 16, least));
+        assert_ptr_equal(duet_remap(block, least, 16, most), block);
+        assert_true(is_filled(block, 0x19, least));
+        /* Out of the class, either way, is refused, and the block is as it was. */
+        assert_false(duet_resize(block, most, 16, most + 1));
+        assert_null(duet_remap(block, most, 16, most + 1));
+        if (least > 16) {
+            assert_false(duet_resize(block, most, 16, least - 1));
+            assert_null(duet_remap(block, most, 16, least - 1));
+        }
+        assert_int_equal(errno, ERRNO_MARK);
+        assert_true(is_filled(block, 0x19, most));
+        duet_free(block, most, 16);
+    }
+}
+
+static void small_and_large_do_not_become_each_other(void **state)
+{
+    (void)state;
+    unsigned char *small = duet_alloc(100, 8);
+    unsigned char *large = duet_alloc(LARGE, 8);
+    assert_non_null(small);
+    assert_non_null(large);
+    memset(small, 1, 100);
+    memset(large, 2, LARGE);
+    errno = ERRNO_MARK;
+    assert_false(duet_resize(small, 100, 8, LARGE));
+    assert_null(duet_remap(small, 100, 8, LARGE));
+    assert_false(duet_resize(large, LARGE, 8, 100));
+    assert_null(duet_remap(large, LARGE, 8, 100));
+    assert_int_equal(errno, ERRNO_MARK);
+    assert_true(is_filled(small, 1, 100));
+    assert_true(is_filled(large, 2, LARGE));
+    duet_free(small, 100, 8);
+    duet_free(large, LARGE, 8);
+}
+
+static void large_shrinks_in_place(void **state)
+{
+    (void)state;
+    unsigned char *block = duet_alloc(LARGE, 16);
+    assert_non_null(block);
+    memset(block, 0x61, LARGE);
+    size_t length = LARGE;
+    errno = ERRNO_MARK;
+    while (length > LARGE / 8) {
+        size_t shorter = length - length / 3 - 1;
+        assert_true(duet_resize(block, length, 16, shorter));
+        length = shorter;
+        assert_true(is_filled(block, 0x61, length));
+    }
+    assert_int_equal(errno, ERRNO_MARK);
+    duet_free(block, length, 16);
+}
+
+/* Whether there is room behind is up to the address space: both answers are right, if they are
+ * true. */
+static void large_grows_in_place_or_refuses(void **state)
+{
+    (void)state;
+    size_t length = LARGE;
+    unsigned char *block = duet_alloc(length, 16);
+    assert_non_null(block);
+    memset(block, 0x62, length);
+    for (int step = 0; step < 8; step++) {
+        size_t longer = length + LARGE / 2;
+        errno = ERRNO_MARK;
+        bool grown = duet_resize(block, length, 16, longer);
+        assert_int_equal(errno, ERRNO_MARK);
+        assert_true(is_filled(block, 0x62, length));
+        if (grown) {
+            memset(block, 0x62, longer);
+            length = longer;
+        }
+    }
+    assert_false(duet_resize(block, length, 16, (size_t)PTRDIFF_MAX + 1));
+    assert_false(duet_resize(block, length, 16, SIZE_MAX));
+    assert_null(duet_remap(block, length, 16, SIZE_MAX));
+    assert_true(is_filled(block, 0x62, length));
+    duet_free(block, length, 16);
+}
+
+/* Room was just made behind: shrunk by half and grown again, nothing is in the way. */
+static void large_grows_back_after_shrinking_within_its_pages(void **state)
+{
+    (void)state;
+    size_t length = LARGE + 1; /* one byte on the last page */
+    unsigned char *block = duet_alloc(length, 16);
+    assert_non_null(block);
+    assert_true(duet_resize(block, length, 16, LARGE + page));
+    memset(block, 3, LARGE + page);
+    assert_true(duet_resize(block, LARGE + page, 16, length));
+    duet_free(block, length, 16);
+}
+
+static void remap_keeps_content_and_alignment(void **state)
+{
+    (void)state;
+    for (size_t align = 1; align <= (size_t)16 << 20; align *= 16) {
+        size_t length = LARGE;
+        unsigned char *block = duet_alloc(length, align);
+        assert_non_null(block);
+        memset(block, 0x63, length);
+        for (int step = 0; step < 4; step++) {
+            /* A block right behind now and then, so that it cannot always grow in place. */
+            void *fence = duet_alloc(LARGE, 1);
+            assert_non_null(fence);
+            errno = ERRNO_MARK;
+            unsigned char *moved = duet_remap(block, length, align, length * 2);
+            assert_int_equal(errno, ERRNO_MARK);
+            duet_free(fence, LARGE, 1);
+            if (moved == NULL)
+                moved = block;
+            else
+                length *= 2;
+            block = moved;
+            assert_true(is_aligned(block, align));
+            assert_true(is_filled(block, 0x63, length / 2));
+            memset(block, 0x63, length);
+        }
+        duet_free(block, length, align);
+    }
+}
+
+static void remap_moves_pages_rather_than_refuse(void **state)
+{
+    (void)state;
+    size_t length = (size_t)16 << 20;
+    unsigned char *block = duet_alloc(length, length);
+    assert_non_null(block);
+    memset(block, 0x64, length);
+    unsigned char *moved = duet_remap(block, length, length, length * 4);
+    assert_non_null(moved); /* no address space is short of 64 MiB here */
+    assert_true(is_aligned(moved, length));
+    assert_true(is_filled(moved, 0x64, length));
+    assert_true(is_filled(moved + length, 0, 3 * length));
+    duet_free(moved, length * 4, length);
+}
+
+/* A cell of a large alignment is large whatever its length: resized among such lengths, it
+ * stays aligned. */
+static void short_blocks_of_large_alignment(void **state)
+{
+    (void)state;
+    size_t align = (size_t)1 << 20;
+    unsigned char *block = duet_alloc(10, align);
+    assert_non_null(block);
+    assert_true(is_aligned(block, align));
+    memset(block, 5, 10);
+    size_t length = 10;
+    if (duet_resize(block, 10, align, page))
+        length = page;
+    assert_true(is_filled(block, 5, 10));
+    memset(block, 5, length);
+    unsigned char *moved = duet_remap(block, length, align, LARGE);
+    if (moved != NULL) {
+        block = moved;
+        assert_true(is_filled(block, 5, length));
+        length = LARGE;
+    }
+    assert_true(is_aligned(block, align));
+    duet_free(block, length, align);
+}
+
+static void memory_is_reused(void **state)
+{
+    (void)state;
+    size_t before = resident_bytes();
+    for (int i = 0; i < 2000; i++) {
+        fill_and_free(duet_alloc(100000, 16), 100000, 16);
+        fill_and_free(duet_alloc(3000, 2048), 3000, 2048);
+        fill_and_free(duet_alloc(24, 1), 24, 1);
+    }
+    if (!UNDER_SANITIZER)
+        assert_true(resident_bytes() < before + ((size_t)32 << 20));
+}
+
+int main(void)
+{
+    require_duet();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_length_and_alignment_is_served),
+        cmocka_unit_test(length_zero_counts_as_one),
+        cmocka_unit_test(too_long_is_enomem),
+        cmocka_unit_test(resize_within_a_class_succeeds),
+        cmocka_unit_test(small_and_large_do_not_become_each_other),
+        cmocka_unit_test(large_shrinks_in_place),
+        cmocka_unit_test(large_grows_in_place_or_refuses),
+        cmocka_unit_test(large_grows_back_after_shrinking_within_its_pages),
+        cmocka_unit_test(remap_keeps_content_and_alignment),
+        cmocka_unit_test(remap_moves_pages_rather_than_refuse),
+        cmocka_unit_test(short_blocks_of_large_alignment),
+        cmocka_unit_test(memory_is_reused),
+    };
+    return cmocka_run_group_tests_name("lengths", tests, read_page, NULL);
+}
