@@ -165,14 +165,21 @@ static bool is_fork_held(const struct slot *slot)
     return load_relaxed(&slot->owner) == (thread_self() | SLOT_OWNER_FORK);
 }
 
-struct slot *slot_try_other(struct slot_set *set, struct slot *home)
+struct slot *slot_take_other(struct slot_set *set, struct slot *home, uint32_t most,
+                             slot_wanted *wanted, size_t context)
 {
-    uint32_t number = home->next_to_search % slots_in_all(set);
-    home->next_to_search = number + 1;
-    struct slot *slot = slot_at(set, number);
-    if (slot == NULL || slot == home)
-        return NULL;
-    return is_fork_held(slot) || slot_try(slot) ? slot : NULL;
+    uint32_t in_all = slots_in_all(set);
+    uint32_t number = home->next_to_search % in_all;
+    struct slot *found = NULL;
+    for (uint32_t i = 0; i < min_size(most, in_all) && found == NULL; i++) {
+        struct slot *slot = slot_at(set, number);
+        if (slot != NULL && slot != home && wanted(slot, context) &&
+            (is_fork_held(slot) || slot_try(slot)))
+            found = slot;
+        number = number + 1 < in_all ? number + 1 : 0;
+    }
+    home->next_to_search = number;
+    return found;
 }
 
 void slot_return_other(struct slot *other)

@@ -44,7 +44,7 @@
 struct slot {
     uintptr_t owner;           /* 0: nobody is in it */
     uint32_t number;           /* its place in rotation */
-    uint32_t next_to_search;   /* the slot that slot_try_other tries next */
+    uint32_t next_to_search;   /* the slot that slot_take_other looks at next */
     struct slot *next_reserve; /* if it is a reserve slot: the next one */
 };
 
@@ -93,13 +93,17 @@ ALWAYS_INLINE void slot_release(struct slot *slot)
  * taken, unless this is a nested operation. NULL: nested, and no memory for a reserve slot. */
 struct slot *slot_take(struct slot_set *set);
 
-/* Takes another slot than `home`, which the caller holds: the next one in turn, if it is free, or
- * if the caller is forking and so holds it anyway. Its turn is over even if it is not to be had.
- * The current slot stays as it is. slot_return_other gives it back. */
-struct slot *slot_try_other(struct slot_set *set, struct slot *home);
+/* Looks through up to `most` other slots than `home`, which the caller holds, each search going on
+ * where the last one ended, and takes the first that `wanted` says yes of and that is free, or that
+ * the caller, if it is forking, holds anyway. `wanted` is asked of slots that others may be in, so
+ * its answer is a guess. NULL: there is none. The current slot stays as it is.
+ * slot_return_other gives the slot back. */
+typedef bool slot_wanted(const struct slot *slot, size_t context);
+struct slot *slot_take_other(struct slot_set *set, struct slot *home, uint32_t most,
+                             slot_wanted *wanted, size_t context);
 void slot_return_other(struct slot *other);
 
-/* Whether slot_try_other can find anything: whether there can be memory in another slot. */
+/* Whether slot_take_other can find anything: whether there can be memory in another slot. */
 bool slots_are_shared(const struct slot_set *set);
 
 /* All slots: those in rotation, the forking thread's and the reserves. */

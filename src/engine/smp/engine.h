@@ -54,17 +54,21 @@
 /* Cells of 8 bytes to half a slab. A slab of a single cell would be no better than a mapping. */
 #define ENGINE_CLASSES (BLOCK_SHIFT - SMP_LEAST_SHIFT)
 
-/* How many other slots an allocation tries before it cuts a new slab. As the seed has it: one,
- * in turn, so that a slot whose threads have gone is emptied within a few slabs. */
-#define SMP_MAX_ALLOC_SEARCH 1
+/* How many other slots an allocation looks at before it cuts a new slab. The seed moves to one.
+ * With one, threads that come and go in turn cut slabs without end: a list that was taken over is
+ * somewhere, but seldom in the one slot that is looked at (docs/smp.md has the figures). Looking
+ * reads a word of each, and a slab costs 16 page faults, so 64 slots are cheap beside it. */
+#define SMP_MAX_ALLOC_SEARCH 64
 
 static_assert((1 << SMP_LEAST_SHIFT) >= sizeof(void *), "a free cell holds a link");
 static_assert((SMP_SLAB_BYTES & (SMP_SLAB_BYTES - 1)) == 0, "a slab's end shows in low bits");
 static_assert(TABLE_ENGINE_FIRST + ENGINE_CLASSES - 1 <= TABLE_ENGINE_LAST, "classes fit");
 
 struct smp_class {
-    void **free; /* the cell freed last; its first word links to the one before */
-    char *next;  /* the next cell of the newest slab; a multiple of the slab's length: none */
+    /* The cell freed last; its first word links to the one before. Searches read it from outside,
+     * hence relaxed stores; whoever follows it holds the slot. */
+    void **free;
+    char *next; /* the next cell of the newest slab; a multiple of the slab's length: none */
 };
 
 struct smp_slot {
@@ -115,7 +119,7 @@ ALWAYS_INLINE void *engine_alloc(size_t class, bool *zeroed)
     void **cell = cells->free;
     *zeroed = false;
     if (likely(cell != NULL)) {
-        cells->free = *cell;
+        store_relaxed(&cells->free, *cell);
     } else if ((uintptr_t)cells->next % SMP_SLAB_BYTES != 0) {
         cell = (void **)cells->next;
         cells->next += engine_class_bytes(class);
@@ -140,7 +144,7 @@ ALWAYS_INLINE bool engine_free(void *ptr, size_t class)
         fatal_pointer("free", ptr, "was freed twice");
     smp_check_free(ptr, engine_class_bytes(class));
     *(void **)ptr = cells->free;
-    cells->free = ptr;
+    store_relaxed(&cells->free, ptr);
     smp_check_list(cells, engine_class_bytes(class));
     slot_release(&slot->head);
     return true;

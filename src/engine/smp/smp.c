@@ -32,7 +32,7 @@ static void *take_cell(struct smp_class *cells, size_t class, bool *zeroed)
     void **cell = cells->free;
     *zeroed = false;
     if (cell != NULL) {
-        cells->free = *cell;
+        store_relaxed(&cells->free, *cell);
     } else if ((uintptr_t)cells->next % SMP_SLAB_BYTES != 0) {
         cell = (void **)cells->next;
         cells->next += engine_class_bytes(class);
@@ -43,28 +43,34 @@ static void *take_cell(struct smp_class *cells, size_t class, bool *zeroed)
     return cell;
 }
 
-/* Takes over the whole list of another slot, of up to `tries` that come next. */
-static bool take_over_list(struct smp_slot *home, size_t class, uint32_t tries)
+static bool has_free_cells(const struct slot *slot, size_t class)
 {
-    bool found = false;
-    for (uint32_t i = 0; i < tries && !found; i++) {
-        struct smp_slot *other = (struct smp_slot *)slot_try_other(&smp_slots, &home->head);
-        if (other == NULL)
-            continue;
-        home->classes[class].free = other->classes[class].free;
-        other->classes[class].free = NULL;
-        found = home->classes[class].free != NULL;
-        slot_return_other(&other->head);
-    }
-    return found;
+    return load_relaxed(&((const struct smp_slot *)slot)->classes[class].free) != NULL;
+}
+
+/* Takes over the whole list of another slot, out of the `most` that come next. */
+static bool take_over_list(struct smp_slot *home, size_t class, uint32_t most)
+{
+    if (!slots_are_shared(&smp_slots))
+        return false;
+    struct slot *found = slot_take_other(&smp_slots, &home->head, most, has_free_cells, class);
+    if (found == NULL)
+        return false;
+    struct smp_slot *other = (struct smp_slot *)found;
+    void **list = other->classes[class].free; /* somebody may have been there before us */
+    store_relaxed(&home->classes[class].free, list);
+    store_relaxed(&other->classes[class].free, NULL);
+    slot_return_other(found);
+    return list != NULL;
 }
 
 static bool take_over_deferred(struct smp_slot *home, size_t class)
 {
     if (likely(load_relaxed(&deferred[class]) == NULL))
         return false;
-    home->classes[class].free = exchange_acquire(&deferred[class], (void **)NULL);
-    return home->classes[class].free != NULL;
+    void **list = exchange_acquire(&deferred[class], (void **)NULL);
+    store_relaxed(&home->classes[class].free, list);
+    return list != NULL;
 }
 
 /* As the seed does, a slab is cut with the slot held: the cells behind the first are for it. */
@@ -99,8 +105,7 @@ void *engine_alloc_slow(size_t class, bool *zeroed)
     struct smp_class *cells = &slot->classes[class];
     void *cell = take_cell(cells, class, zeroed);
     if (cell == NULL &&
-        (take_over_deferred(slot, class) ||
-         (slots_are_shared(&smp_slots) && take_over_list(slot, class, SMP_MAX_ALLOC_SEARCH))))
+        (take_over_deferred(slot, class) || take_over_list(slot, class, SMP_MAX_ALLOC_SEARCH)))
         cell = take_cell(cells, class, zeroed);
     if (cell == NULL && cut_slab(cells, class))
         cell = take_first_of_slab(cells, class, zeroed);
@@ -132,7 +137,7 @@ void engine_free_slow(void *ptr, size_t class)
         fatal_pointer("free", ptr, "was freed twice");
     smp_check_free(ptr, engine_class_bytes(class));
     *(void **)ptr = cells->free;
-    cells->free = ptr;
+    store_relaxed(&cells->free, ptr);
     smp_check_list(cells, engine_class_bytes(class));
     slot_release(&slot->head);
 }
