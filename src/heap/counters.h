@@ -11,9 +11,9 @@
  * own, by the power of two that holds them: row COUNT_SMALL_ROWS + k has those of more than
  * 2^(k-1) and at most 2^k pages of 4 KiB; their bytes are summed apart, since they differ.
  *
- * Live bytes. A shard keeps what it has allocated less what it has freed in `pending_bytes`
- * until that leaves +-COUNT_SLACK_BYTES, and only then adds it to the process's `live_bytes` and
- * raises the peak. So live and peak are off by at most COUNT_SLACK_BYTES a shard in use; sums
+ * Live bytes. A shard may hand out COUNT_SLACK_BYTES, and take back as many, before it adds the
+ * difference to the process's `live_bytes` and raises the peak: `to_allocate` and `to_free` are
+ * what is left of that. So live and peak are off by at most COUNT_SLACK_BYTES a shard in use; sums
  * over the rows are exact once the process is at rest.
  */
 #ifndef DUET_HEAP_COUNTERS_H
@@ -30,7 +30,8 @@
 struct count_shard {
     uint32_t owned; /* 0: free to be taken. Shard 0 is never taken. */
     uint32_t unused;
-    int64_t pending_bytes;
+    int64_t to_allocate; /* bytes until the next addition to live_bytes; both start at 0 */
+    int64_t to_free;
     uint64_t reallocs;       /* calls of the realloc family on an existing block */
     uint64_t reallocs_moved; /* of these, how many ended in another block */
     uint64_t renewed;        /* cells counted as freed and allocated that are old ones, of another
@@ -67,7 +68,7 @@ struct count_record {
     uint64_t held_bytes; /* mapped from the OS, now and at most */
     uint64_t held_peak_bytes;
 
-    int64_t live_bytes; /* of cells and large blocks, less what is pending; includes inherited */
+    int64_t live_bytes; /* of cells and large blocks, less what shards hold back; with inherited */
     int64_t live_peak_bytes;
     int64_t snapshot_bytes;             /* live_bytes when the rows below were written: within */
     int64_t snapshot_cells[COUNT_ROWS]; /* 2 % of the peak once the peak is above 1 MiB */

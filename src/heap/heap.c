@@ -59,6 +59,7 @@ void heap_end(void)
 
 static void *alloc_cell(size_t class, bool *zeroed)
 {
+    count_bind();
     void *cell = engine_alloc(class, zeroed);
     if (cell == NULL) {
         cell = engine_alloc_slow(class, zeroed);
@@ -90,6 +91,7 @@ void *heap_alloc(size_t length, size_t align, bool *zeroed)
 
 static void free_cell(void *ptr, size_t class)
 {
+    count_bind();
     count_free(class);
     if (!engine_free(ptr, class))
         engine_free_slow(ptr, class);

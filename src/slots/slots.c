@@ -2,7 +2,7 @@
 
 #include "os/os.h"
 
-__thread struct slot *slot_current;
+__thread struct slot_thread slot_thread;
 
 /* Whether this thread is in the slot already: interrupted in it, or forking. */
 static bool slot_is_own(const struct slot *slot)
@@ -73,7 +73,7 @@ static struct slot *slot_at(const struct slot_set *set, uint32_t number)
 static struct slot *make_current(struct slot *slot, uint32_t number)
 {
     store_relaxed(&slot->number, number);
-    slot_current = slot;
+    slot_thread.current = slot;
     return slot;
 }
 
@@ -118,7 +118,7 @@ static struct slot *take_nested(struct slot_set *set)
 static struct slot *rotate(struct slot_set *set, bool *nested)
 {
     uint32_t count = slots_count(set);
-    uint32_t start = load_relaxed(&slot_current->number);
+    uint32_t start = load_relaxed(&slot_thread.current->number);
     for (uint32_t step = 1; step <= count; step++) {
         uint32_t number = (start + step) % count;
         struct slot *slot = slot_at(set, number);
@@ -134,11 +134,11 @@ static struct slot *rotate(struct slot_set *set, bool *nested)
 
 struct slot *slot_take(struct slot_set *set)
 {
-    if (unlikely(slot_current == NULL))
+    if (unlikely(slot_thread.current == NULL))
         bind(set);
-    if (likely(slot_try(slot_current)))
-        return slot_current;
-    bool nested = slot_is_own(slot_current);
+    if (likely(slot_try(slot_thread.current)))
+        return slot_thread.current;
+    bool nested = slot_is_own(slot_thread.current);
     for (unsigned round = 0; !nested; round++) {
         struct slot *slot = rotate(set, &nested);
         if (slot != NULL)

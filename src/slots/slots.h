@@ -65,10 +65,14 @@ struct slot_set {
         .first = (char *)(storage), .stride = sizeof *(storage)                                    \
     }
 
-/* This thread's current slot, or NULL if it has none yet. It starts as zero and not as the address
- * of something, since the loader calls resolvers of IFUNCs, and they call malloc, before it fills
- * in what thread-local variables start with. */
-extern __thread struct slot *slot_current;
+/* What is kept of each thread, which is all the thread-local storage that there is. It starts as
+ * zeros and not as addresses of something, since the loader calls resolvers of IFUNCs, and they
+ * call malloc, before it fills in what thread-local variables start with. */
+struct slot_thread {
+    struct slot *current; /* NULL: it has none yet */
+    void *companion;      /* a word for the layers above */
+};
+extern __thread struct slot_thread slot_thread;
 
 /* Takes the slot, which is not NULL, if nobody is in it. Says whether it did. */
 ALWAYS_INLINE bool slot_try(struct slot *slot)

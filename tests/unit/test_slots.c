@@ -144,7 +144,7 @@ static void forks_do_not_use_up_reserves(void **state)
     }
     assert_int_equal(smp_slots.reserve_count, reserves);
     struct slot *slot = slot_take(&smp_slots);
-    assert_ptr_equal(slot, slot_current);
+    assert_ptr_equal(slot, slot_thread.current);
     slot_release(slot);
 }
 

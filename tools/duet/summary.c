@@ -104,7 +104,7 @@ static void add_rows(struct process_summary *process, const struct count_record 
 
 static bool is_used(const struct count_shard *shard)
 {
-    if (shard->owned != 0 || shard->pending_bytes != 0 || shard->failures != 0)
+    if (shard->owned != 0 || shard->to_allocate != shard->to_free || shard->failures != 0)
         return true;
     for (unsigned row = 0; row < COUNT_ROWS; row++) {
         if ((shard->allocated[row] | shard->freed[row]) != 0)

@@ -83,7 +83,7 @@ extern struct slot_set smp_slots;
 ALWAYS_INLINE size_t engine_class(size_t length, size_t align)
 {
     size_t least = max_size(align, (size_t)1 << SMP_LEAST_SHIFT);
-    return 64 - (size_t)__builtin_clzl(max_size(length, least) - 1) - SMP_LEAST_SHIFT;
+    return highest_bit(max_size(length, least) - 1) + 1 - SMP_LEAST_SHIFT;
 }
 
 ALWAYS_INLINE size_t engine_class_bytes(size_t class)
@@ -112,7 +112,7 @@ ALWAYS_INLINE bool engine_is_cell(const void *ptr, size_t class)
 /* A cell, or NULL: then engine_alloc_slow is to be called. *zeroed says whether it reads as zero. */
 ALWAYS_INLINE void *engine_alloc(size_t class, bool *zeroed)
 {
-    struct smp_slot *slot = (struct smp_slot *)slot_current;
+    struct smp_slot *slot = (struct smp_slot *)slot_thread.current;
     if (unlikely(slot == NULL) || unlikely(!slot_try(&slot->head)))
         return NULL;
     struct smp_class *cells = &slot->classes[class];
@@ -136,7 +136,7 @@ ALWAYS_INLINE bool engine_free(void *ptr, size_t class)
 {
     if (unlikely(!engine_is_cell(ptr, class)))
         return false;
-    struct smp_slot *slot = (struct smp_slot *)slot_current;
+    struct smp_slot *slot = (struct smp_slot *)slot_thread.current;
     if (unlikely(slot == NULL) || unlikely(!slot_try(&slot->head)))
         return false;
     struct smp_class *cells = &slot->classes[class];

@@ -17,6 +17,10 @@ static inline void count_free(size_t class)
     (void)class;
 }
 
+static inline void count_bind(void)
+{
+}
+
 static inline void count_large_alloc(size_t bytes)
 {
     (void)bytes;

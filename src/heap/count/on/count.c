@@ -21,7 +21,8 @@ static struct count_record early_record;
 static struct count_record *record = &early_record;
 static uint32_t snapshot_busy;
 
-__thread struct count_shard *count_shard;
+/* Far enough below 0 that no process comes up from there or wraps around. */
+struct count_shard count_nobodys = {.to_allocate = INT64_MIN / 2, .to_free = INT64_MIN / 2};
 
 static pthread_key_t shard_key; /* its destructor tells of threads that exit */
 static bool shard_key_exists;
@@ -83,19 +84,11 @@ static void add_to_live(int64_t bytes)
     count_held();
 }
 
-void count_flush(struct count_shard *shard)
+static void flush(struct count_shard *shard)
 {
-    int64_t bytes = shard->pending_bytes;
-    shard->pending_bytes -= bytes;
+    int64_t bytes = shard->to_free - shard->to_allocate;
+    shard->to_free = shard->to_allocate = COUNT_SLACK_BYTES;
     add_to_live(bytes);
-}
-
-/* The shard of threads that own none. Its numbers are added to atomically. */
-static struct count_shard *common_shard(void)
-{
-    record->shards[0].owned = SHARD_COMMON;
-    raise_relaxed(&record->shards_used, 1u);
-    return &record->shards[0];
 }
 
 static struct count_shard *find_free_shard(void)
@@ -106,62 +99,86 @@ static struct count_shard *find_free_shard(void)
             return &record->shards[i];
         }
     }
-    return common_shard();
+    raise_relaxed(&record->shards_used, 1u);
+    return &count_nobodys;
 }
 
-/* Gives the thread a shard, if it has none yet. */
-static struct count_shard *bind_shard(void)
+void count_bind(void)
 {
-    if (count_shard == NULL) {
-        count_shard = find_free_shard();
-        if (shard_key_exists && count_shard->owned == SHARD_OWNED)
-            pthread_setspecific(shard_key, count_shard); /* may allocate, hence comes last */
-    }
-    return count_shard;
+    if (slot_thread.companion != NULL)
+        return;
+    struct count_shard *shard = find_free_shard();
+    slot_thread.companion = shard;
+    if (shard_key_exists && shard != &count_nobodys)
+        pthread_setspecific(shard_key, shard); /* may allocate, hence comes last */
 }
 
 static void thread_exits(void *shard_of_thread)
 {
     struct count_shard *shard = shard_of_thread;
-    if (shard != count_shard)
+    if (shard != slot_thread.companion)
         return; /* it belongs to the record of a parent */
-    count_flush(shard);
-    count_shard = common_shard();
+    flush(shard);
+    raise_relaxed(&record->shards_used, 1u);
+    slot_thread.companion = &count_nobodys;
     store_release(&shard->owned, (uint32_t)SHARD_FREE);
 }
 
-/* Adds to a number of the thread's shard, whichever that is. */
-static void add(uint64_t *number, uint64_t value)
+/* The shard to add to by add, add_allocated and add_freed: the thread's own or the common one. */
+static struct count_shard *shard_to_use(void)
 {
-    if (count_shard->owned == SHARD_OWNED)
-        *number += value;
-    else
-        add_relaxed(number, value);
+    count_bind();
+    struct count_shard *shard = slot_thread.companion;
+    return shard != &count_nobodys ? shard : &record->shards[0];
 }
 
-static void add_pending(struct count_shard *shard, int64_t bytes)
+static bool is_common(const struct count_shard *shard)
 {
-    if (shard->owned != SHARD_OWNED) {
+    return shard == &record->shards[0];
+}
+
+static void add(const struct count_shard *shard, uint64_t *number, uint64_t value)
+{
+    if (is_common(shard))
+        add_relaxed(number, value);
+    else
+        *number += value;
+}
+
+static void add_allocated(struct count_shard *shard, int64_t bytes)
+{
+    if (is_common(shard))
         add_to_live(bytes);
+    else if ((shard->to_allocate -= bytes) < 0)
+        flush(shard);
+}
+
+static void add_freed(struct count_shard *shard, int64_t bytes)
+{
+    if (is_common(shard))
+        add_to_live(-bytes);
+    else if ((shard->to_free -= bytes) < 0)
+        flush(shard);
+}
+
+void count_alloc_slow(struct count_shard *shard, size_t class)
+{
+    if (shard != &count_nobodys) {
+        flush(shard);
         return;
     }
-    shard->pending_bytes += bytes;
-    if (shard->pending_bytes > COUNT_SLACK_BYTES || shard->pending_bytes < -COUNT_SLACK_BYTES)
-        count_flush(shard);
+    add_relaxed(&record->shards[0].allocated[class], 1);
+    add_to_live((int64_t)engine_class_bytes(class));
 }
 
-void count_alloc_slow(size_t class)
+void count_free_slow(struct count_shard *shard, size_t class)
 {
-    struct count_shard *shard = bind_shard();
-    add(&shard->allocated[class], 1);
-    add_pending(shard, (int64_t)engine_class_bytes(class));
-}
-
-void count_free_slow(size_t class)
-{
-    struct count_shard *shard = bind_shard();
-    add(&shard->freed[class], 1);
-    add_pending(shard, -(int64_t)engine_class_bytes(class));
+    if (shard != &count_nobodys) {
+        flush(shard);
+        return;
+    }
+    add_relaxed(&record->shards[0].freed[class], 1);
+    add_to_live(-(int64_t)engine_class_bytes(class));
 }
 
 /* Row k has the blocks of at most 2^k pages of 4 KiB. */
@@ -173,38 +190,40 @@ static size_t large_row(size_t bytes)
 
 void count_large_alloc(size_t bytes)
 {
-    struct count_shard *shard = bind_shard();
+    struct count_shard *shard = shard_to_use();
     size_t row = large_row(bytes);
-    add(&shard->allocated[COUNT_SMALL_ROWS + row], 1);
-    add(&shard->large_allocated_bytes[row], bytes);
-    add_pending(shard, (int64_t)bytes);
+    add(shard, &shard->allocated[COUNT_SMALL_ROWS + row], 1);
+    add(shard, &shard->large_allocated_bytes[row], bytes);
+    add_allocated(shard, (int64_t)bytes);
 }
 
 void count_large_free(size_t bytes)
 {
-    struct count_shard *shard = bind_shard();
+    struct count_shard *shard = shard_to_use();
     size_t row = large_row(bytes);
-    add(&shard->freed[COUNT_SMALL_ROWS + row], 1);
-    add(&shard->large_freed_bytes[row], bytes);
-    add_pending(shard, -(int64_t)bytes);
+    add(shard, &shard->freed[COUNT_SMALL_ROWS + row], 1);
+    add(shard, &shard->large_freed_bytes[row], bytes);
+    add_freed(shard, (int64_t)bytes);
 }
 
 void count_realloc(bool moved)
 {
-    struct count_shard *shard = bind_shard();
-    add(&shard->reallocs, 1);
+    struct count_shard *shard = shard_to_use();
+    add(shard, &shard->reallocs, 1);
     if (moved)
-        add(&shard->reallocs_moved, 1);
+        add(shard, &shard->reallocs_moved, 1);
 }
 
 void count_renewed(void)
 {
-    add(&bind_shard()->renewed, 1);
+    struct count_shard *shard = shard_to_use();
+    add(shard, &shard->renewed, 1);
 }
 
 void count_failure(void)
 {
-    add(&bind_shard()->failures, 1);
+    struct count_shard *shard = shard_to_use();
+    add(shard, &shard->failures, 1);
 }
 
 /* Takes the next record of the launcher's file. NULL: there is no launcher, or no room. */
@@ -259,10 +278,10 @@ static void inherit(struct count_record *child, const struct count_record *paren
 static void change_record(struct count_record *next)
 {
     record = next;
-    count_shard = NULL;
+    slot_thread.companion = NULL;
     store_release(&next->state, (uint32_t)COUNT_RUNNING);
     take_snapshot(next->live_bytes);
-    bind_shard();
+    count_bind();
     count_held();
 }
 
@@ -278,8 +297,8 @@ void count_start(void)
     for (size_t i = 0; i < early_record.shards_used; i++) {
         own->shards[i] = early_record.shards[i];
         own->shards[i].owned = SHARD_FREE;
-        own->live_bytes += early_record.shards[i].pending_bytes;
-        own->shards[i].pending_bytes = 0;
+        own->live_bytes += own->shards[i].to_free - own->shards[i].to_allocate;
+        own->shards[i].to_free = own->shards[i].to_allocate = 0;
     }
     own->live_bytes += early_record.live_bytes;
     own->live_peak_bytes = max_of(early_record.live_peak_bytes, own->live_bytes);
@@ -305,8 +324,9 @@ void count_fork_child(void)
 
 void count_end(void)
 {
-    if (bind_shard()->owned == SHARD_OWNED)
-        count_flush(count_shard);
+    struct count_shard *shard = shard_to_use();
+    if (!is_common(shard))
+        flush(shard);
     count_held();
     record->peak_rss_kib = os_peak_rss_kib();
     record->end_ns = os_clock_ns();

@@ -15,43 +15,40 @@
 #include "base/bits.h"
 #include "engine.h"
 #include "heap/counters.h"
+#include "slots/slots.h"
 
 static_assert(ENGINE_CLASSES <= COUNT_SMALL_ROWS, "each class has a row");
 
 /* Values of `owned` in a shard. */
-enum { SHARD_FREE = 0, SHARD_OWNED = 1, SHARD_COMMON = 2 };
+enum { SHARD_FREE = 0, SHARD_OWNED = 1 };
 
-/* This thread's shard: owned, or the common one, or NULL if it has none yet. */
-extern __thread struct count_shard *count_shard;
+/* This thread's shard, at slot_thread.companion: its own; or else count_nobodys, from which every
+ * operation leads to the slow function, since its allowances are below 0 for ever; what else is
+ * written there means nothing. count_bind sets it before the first operation that goes without. */
+extern struct count_shard count_nobodys;
 
-COLD void count_alloc_slow(size_t class);
-COLD void count_free_slow(size_t class);
-COLD void count_flush(struct count_shard *shard);
+COLD void count_alloc_slow(struct count_shard *shard, size_t class);
+COLD void count_free_slow(struct count_shard *shard, size_t class);
+
+/* Gives the thread a shard if it has none yet. Called wherever a thread may get its first slot. */
+void count_bind(void);
 
 ALWAYS_INLINE void count_alloc(size_t class)
 {
-    struct count_shard *shard = count_shard;
-    if (unlikely(shard == NULL) || unlikely(shard->owned != SHARD_OWNED)) {
-        count_alloc_slow(class);
-        return;
-    }
+    struct count_shard *shard = slot_thread.companion;
     shard->allocated[class]++;
-    shard->pending_bytes += (int64_t)engine_class_bytes(class);
-    if (unlikely(shard->pending_bytes > COUNT_SLACK_BYTES))
-        count_flush(shard);
+    shard->to_allocate -= (int64_t)engine_class_bytes(class);
+    if (unlikely(shard->to_allocate < 0))
+        count_alloc_slow(shard, class);
 }
 
 ALWAYS_INLINE void count_free(size_t class)
 {
-    struct count_shard *shard = count_shard;
-    if (unlikely(shard == NULL) || unlikely(shard->owned != SHARD_OWNED)) {
-        count_free_slow(class);
-        return;
-    }
+    struct count_shard *shard = slot_thread.companion;
     shard->freed[class]++;
-    shard->pending_bytes -= (int64_t)engine_class_bytes(class);
-    if (unlikely(shard->pending_bytes < -COUNT_SLACK_BYTES))
-        count_flush(shard);
+    shard->to_free -= (int64_t)engine_class_bytes(class);
+    if (unlikely(shard->to_free < 0))
+        count_free_slow(shard, class);
 }
 
 void count_large_alloc(size_t bytes);
