@@ -37,9 +37,7 @@ ALWAYS_INLINE void *alloc_hot(size_t size, size_t align, bool *zeroed)
     if (unlikely(class >= ENGINE_CLASSES))
         return NULL;
     void *cell = engine_alloc(class, zeroed);
-    if (likely(cell != NULL))
-        count_alloc(class);
-    return cell;
+    return likely(cell != NULL) ? count_alloc(class, cell) : NULL;
 }
 
 COLD static void *alloc_slow(size_t size, size_t align)
@@ -51,12 +49,17 @@ COLD static void *alloc_slow(size_t size, size_t align)
     return block;
 }
 
-/* `align` is a power of two. */
+/* `align` is a power of two. As alloc_hot, spelled out so that what follows a cell is a return. */
 ALWAYS_INLINE void *alloc(size_t size, size_t align)
 {
-    bool zeroed;
-    void *cell = alloc_hot(size, align, &zeroed);
-    return likely(cell != NULL) ? cell : alloc_slow(size, align);
+    size_t class = engine_class(size, align);
+    if (likely(class < ENGINE_CLASSES)) {
+        bool zeroed;
+        void *cell = engine_alloc(class, &zeroed);
+        if (likely(cell != NULL))
+            return count_alloc(class, cell);
+    }
+    return alloc_slow(size, align);
 }
 
 void *duet_malloc(size_t size)

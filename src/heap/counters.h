@@ -11,10 +11,11 @@
  * own, by the power of two that holds them: row COUNT_SMALL_ROWS + k has those of more than
  * 2^(k-1) and at most 2^k pages of 4 KiB; their bytes are summed apart, since they differ.
  *
- * Live bytes. A shard may hand out COUNT_SLACK_BYTES, and take back as many, before it adds the
- * difference to the process's `live_bytes` and raises the peak: `to_allocate` and `to_free` are
- * what is left of that. So live and peak are off by at most COUNT_SLACK_BYTES a shard in use; sums
- * over the rows are exact once the process is at rest.
+ * Live bytes. Every COUNT_WINDOW operations, and at each large block, a shard's owner looks at what
+ * the shard has live, adds the change to the process's `live_bytes` and raises the peak. Between
+ * two looks the peak may have been higher by what was allocated in that time, of which
+ * `window_bytes` is the most: so the peak is off by at most window_bytes a shard in use. Sums over
+ * the rows are exact once the process is at rest.
  */
 #ifndef DUET_HEAP_COUNTERS_H
 #define DUET_HEAP_COUNTERS_H
@@ -25,18 +26,20 @@
 #define COUNT_LARGE_ROWS 36 /* up to 2^35 pages: all of a 47-bit address space */
 #define COUNT_ROWS (COUNT_SMALL_ROWS + COUNT_LARGE_ROWS)
 #define COUNT_SHARDS 64
-#define COUNT_SLACK_BYTES (16 * 1024)
+#define COUNT_WINDOW 128
 
 struct count_shard {
     uint32_t owned; /* 0: free to be taken. Shard 0 is never taken. */
     uint32_t unused;
-    int64_t to_allocate; /* bytes until the next addition to live_bytes; both start at 0 */
-    int64_t to_free;
-    uint64_t reallocs;       /* calls of the realloc family on an existing block */
-    uint64_t reallocs_moved; /* of these, how many ended in another block */
-    uint64_t renewed;        /* cells counted as freed and allocated that are old ones, of another
+    int64_t until_look;        /* operations */
+    int64_t looked_live;       /* bytes live here when it was looked last */
+    uint64_t looked_allocated; /* bytes ever allocated in small rows, then */
+    int64_t large_live;        /* bytes live in large rows */
+    uint64_t reallocs;         /* calls of the realloc family on an existing block */
+    uint64_t reallocs_moved;   /* of these, how many ended in another block */
+    uint64_t renewed;          /* cells counted as freed and allocated that are old ones, of another
                                 length or in another place */
-    uint64_t failures;       /* calls that returned NULL for want of memory */
+    uint64_t failures;         /* calls that returned NULL for want of memory */
     uint64_t allocated[COUNT_ROWS]; /* cells handed out, also by reallocs that changed rows */
     uint64_t freed[COUNT_ROWS];
     uint64_t large_allocated_bytes[COUNT_LARGE_ROWS];
@@ -68,7 +71,8 @@ struct count_record {
     uint64_t held_bytes; /* mapped from the OS, now and at most */
     uint64_t held_peak_bytes;
 
-    int64_t live_bytes; /* of cells and large blocks, less what shards hold back; with inherited */
+    uint64_t window_bytes; /* the most that was allocated in small rows between two looks */
+    int64_t live_bytes;    /* as of the shards' last looks, with what was inherited */
     int64_t live_peak_bytes;
     int64_t snapshot_bytes;             /* live_bytes when the rows below were written: within */
     int64_t snapshot_cells[COUNT_ROWS]; /* 2 % of the peak once the peak is above 1 MiB */

@@ -65,9 +65,7 @@ static void *alloc_cell(size_t class, bool *zeroed)
         cell = engine_alloc_slow(class, zeroed);
         count_held();
     }
-    if (cell != NULL)
-        count_alloc(class);
-    return cell;
+    return cell == NULL ? NULL : count_alloc(class, cell);
 }
 
 static void *try_alloc(size_t length, size_t align, bool *zeroed)

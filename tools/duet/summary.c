@@ -104,7 +104,7 @@ static void add_rows(struct process_summary *process, const struct count_record 
 
 static bool is_used(const struct count_shard *shard)
 {
-    if (shard->owned != 0 || shard->to_allocate != shard->to_free || shard->failures != 0)
+    if (shard->owned != 0 || shard->failures != 0)
         return true;
     for (unsigned row = 0; row < COUNT_ROWS; row++) {
         if ((shard->allocated[row] | shard->freed[row]) != 0)
@@ -134,9 +134,9 @@ static void add_counts(struct process_summary *process, const struct count_recor
     process->held_peak_bytes =
         record->held_peak_bytes > record->held_bytes ? record->held_peak_bytes : record->held_bytes;
 
-    /* What was never moved from the shards into the sum may lie above the peak that was noted. */
+    /* What was allocated since the last look may lie above the peak that was noted. */
     process->peak_bytes = at_least_zero(record->live_peak_bytes);
-    process->peak_error_bytes = (uint64_t)shards_used * COUNT_SLACK_BYTES;
+    process->peak_error_bytes = multiply(record->window_bytes, shards_used);
     if (process->peak_bytes < process->live_bytes) {
         uint64_t raised_by = process->live_bytes - process->peak_bytes;
         process->peak_error_bytes = subtract(process->peak_error_bytes, raised_by);

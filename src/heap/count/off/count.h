@@ -7,9 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-static inline void count_alloc(size_t class)
+static inline void *count_alloc(size_t class, void *cell)
 {
     (void)class;
+    return cell;
 }
 
 static inline void count_free(size_t class)

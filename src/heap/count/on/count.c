@@ -12,9 +12,10 @@
 #include "os/os.h"
 
 /* The table by class is written anew when the live bytes have grown by this share over the last
- * one, and by a slack at least: so it is within 2 % of the peak, and written a few hundred times
+ * one, and by so many at least: so it is within 2 % of the peak, and written a few hundred times
  * while a heap grows to a GiB. */
 #define SNAPSHOT_GROWTH 64
+#define SNAPSHOT_LEAST_GROWTH (8 * 1024)
 
 /* Where counts go until the library's constructor has run, and for good if there is no file. */
 static struct count_record early_record;
@@ -22,7 +23,7 @@ static struct count_record *record = &early_record;
 static uint32_t snapshot_busy;
 
 /* Far enough below 0 that no process comes up from there or wraps around. */
-struct count_shard count_nobodys = {.to_allocate = INT64_MIN / 2, .to_free = INT64_MIN / 2};
+struct count_shard count_nobodys = {.until_look = INT64_MIN / 2};
 
 static pthread_key_t shard_key; /* its destructor tells of threads that exit */
 static bool shard_key_exists;
@@ -79,16 +80,25 @@ static void add_to_live(int64_t bytes)
     int64_t live = add_relaxed(&record->live_bytes, bytes) + bytes;
     raise_relaxed(&record->live_peak_bytes, live);
     int64_t last = load_relaxed(&record->snapshot_bytes);
-    if (live > last + max_of(last / SNAPSHOT_GROWTH, COUNT_SLACK_BYTES))
+    if (live > last + max_of(last / SNAPSHOT_GROWTH, SNAPSHOT_LEAST_GROWTH))
         take_snapshot(live);
-    count_held();
 }
 
-static void flush(struct count_shard *shard)
+/* Brings the process's live bytes up to date with a shard of this thread's. */
+static void look(struct count_shard *shard)
 {
-    int64_t bytes = shard->to_free - shard->to_allocate;
-    shard->to_free = shard->to_allocate = COUNT_SLACK_BYTES;
-    add_to_live(bytes);
+    int64_t live = shard->large_live;
+    uint64_t allocated = 0;
+    for (size_t class = 0; class < ENGINE_CLASSES; class++) {
+        uint64_t bytes = engine_class_bytes(class);
+        live += (int64_t)((shard->allocated[class] - shard->freed[class]) * bytes);
+        allocated += shard->allocated[class] * bytes;
+    }
+    raise_relaxed(&record->window_bytes, allocated - shard->looked_allocated);
+    add_to_live(live - shard->looked_live);
+    shard->looked_allocated = allocated;
+    shard->looked_live = live;
+    shard->until_look = COUNT_WINDOW;
 }
 
 static struct count_shard *find_free_shard(void)
@@ -118,13 +128,13 @@ static void thread_exits(void *shard_of_thread)
     struct count_shard *shard = shard_of_thread;
     if (shard != slot_thread.companion)
         return; /* it belongs to the record of a parent */
-    flush(shard);
+    look(shard);
     raise_relaxed(&record->shards_used, 1u);
     slot_thread.companion = &count_nobodys;
     store_release(&shard->owned, (uint32_t)SHARD_FREE);
 }
 
-/* The shard to add to by add, add_allocated and add_freed: the thread's own or the common one. */
+/* The shard to add to, by add: the thread's own or the common one. */
 static struct count_shard *shard_to_use(void)
 {
     count_bind();
@@ -145,36 +155,21 @@ static void add(const struct count_shard *shard, uint64_t *number, uint64_t valu
         *number += value;
 }
 
-static void add_allocated(struct count_shard *shard, int64_t bytes)
-{
-    if (is_common(shard))
-        add_to_live(bytes);
-    else if ((shard->to_allocate -= bytes) < 0)
-        flush(shard);
-}
-
-static void add_freed(struct count_shard *shard, int64_t bytes)
-{
-    if (is_common(shard))
-        add_to_live(-bytes);
-    else if ((shard->to_free -= bytes) < 0)
-        flush(shard);
-}
-
-void count_alloc_slow(struct count_shard *shard, size_t class)
+void *count_alloc_slow(struct count_shard *shard, size_t class, void *cell)
 {
     if (shard != &count_nobodys) {
-        flush(shard);
-        return;
+        look(shard);
+        return cell;
     }
     add_relaxed(&record->shards[0].allocated[class], 1);
     add_to_live((int64_t)engine_class_bytes(class));
+    return cell;
 }
 
 void count_free_slow(struct count_shard *shard, size_t class)
 {
     if (shard != &count_nobodys) {
-        flush(shard);
+        look(shard);
         return;
     }
     add_relaxed(&record->shards[0].freed[class], 1);
@@ -188,13 +183,25 @@ static size_t large_row(size_t bytes)
     return min_size(pages <= 1 ? 0 : bit_width(pages - 1), COUNT_LARGE_ROWS - 1);
 }
 
+/* Large blocks are rare and weigh much: each is looked at. `bytes` is below 0 for a free. */
+static void add_large(struct count_shard *shard, int64_t bytes)
+{
+    if (is_common(shard)) {
+        add_to_live(bytes);
+    } else {
+        shard->large_live += bytes;
+        look(shard);
+    }
+    count_held();
+}
+
 void count_large_alloc(size_t bytes)
 {
     struct count_shard *shard = shard_to_use();
     size_t row = large_row(bytes);
     add(shard, &shard->allocated[COUNT_SMALL_ROWS + row], 1);
     add(shard, &shard->large_allocated_bytes[row], bytes);
-    add_allocated(shard, (int64_t)bytes);
+    add_large(shard, (int64_t)bytes);
 }
 
 void count_large_free(size_t bytes)
@@ -203,7 +210,7 @@ void count_large_free(size_t bytes)
     size_t row = large_row(bytes);
     add(shard, &shard->freed[COUNT_SMALL_ROWS + row], 1);
     add(shard, &shard->large_freed_bytes[row], bytes);
-    add_freed(shard, (int64_t)bytes);
+    add_large(shard, -(int64_t)bytes);
 }
 
 void count_realloc(bool moved)
@@ -294,14 +301,14 @@ void count_start(void)
     describe_process(own);
     /* What the process did before now; the constructor runs in its only thread. */
     own->shards_used = early_record.shards_used;
-    for (size_t i = 0; i < early_record.shards_used; i++) {
+    for (uint32_t i = 1; i < early_record.shards_used; i++) {
+        look(&early_record.shards[i]);
         own->shards[i] = early_record.shards[i];
         own->shards[i].owned = SHARD_FREE;
-        own->live_bytes += own->shards[i].to_free - own->shards[i].to_allocate;
-        own->shards[i].to_free = own->shards[i].to_allocate = 0;
     }
-    own->live_bytes += early_record.live_bytes;
-    own->live_peak_bytes = max_of(early_record.live_peak_bytes, own->live_bytes);
+    own->window_bytes = early_record.window_bytes;
+    own->live_bytes = early_record.live_bytes;
+    own->live_peak_bytes = early_record.live_peak_bytes;
     change_record(own);
 }
 
@@ -326,7 +333,7 @@ void count_end(void)
 {
     struct count_shard *shard = shard_to_use();
     if (!is_common(shard))
-        flush(shard);
+        look(shard);
     count_held();
     record->peak_rss_kib = os_peak_rss_kib();
     record->end_ns = os_clock_ns();

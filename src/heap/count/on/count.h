@@ -23,31 +23,29 @@ static_assert(ENGINE_CLASSES <= COUNT_SMALL_ROWS, "each class has a row");
 enum { SHARD_FREE = 0, SHARD_OWNED = 1 };
 
 /* This thread's shard, at slot_thread.companion: its own; or else count_nobodys, from which every
- * operation leads to the slow function, since its allowances are below 0 for ever; what else is
- * written there means nothing. count_bind sets it before the first operation that goes without. */
+ * operation leads to the slow function, since its window is over for ever; what else is written
+ * there means nothing. count_bind sets it before the first operation that goes without. */
 extern struct count_shard count_nobodys;
 
-COLD void count_alloc_slow(struct count_shard *shard, size_t class);
+COLD void *count_alloc_slow(struct count_shard *shard, size_t class, void *cell);
 COLD void count_free_slow(struct count_shard *shard, size_t class);
 
 /* Gives the thread a shard if it has none yet. Called wherever a thread may get its first slot. */
 void count_bind(void);
 
-ALWAYS_INLINE void count_alloc(size_t class)
+/* Returns the cell, so that a caller that does the same may end in a jump to the slow function. */
+ALWAYS_INLINE void *count_alloc(size_t class, void *cell)
 {
     struct count_shard *shard = slot_thread.companion;
     shard->allocated[class]++;
-    shard->to_allocate -= (int64_t)engine_class_bytes(class);
-    if (unlikely(shard->to_allocate < 0))
-        count_alloc_slow(shard, class);
+    return unlikely(--shard->until_look < 0) ? count_alloc_slow(shard, class, cell) : cell;
 }
 
 ALWAYS_INLINE void count_free(size_t class)
 {
     struct count_shard *shard = slot_thread.companion;
     shard->freed[class]++;
-    shard->to_free -= (int64_t)engine_class_bytes(class);
-    if (unlikely(shard->to_free < 0))
+    if (unlikely(--shard->until_look < 0))
         count_free_slow(shard, class);
 }
 
