@@ -22,7 +22,7 @@ enum large_state {
 struct large {
     struct meta head;
     char *start;
-    size_t length; /* mapped, and all of it usable */
+    size_t length; /* usable: whole pages */
     struct large *next_stuck;
     uint32_t state; /* enum large_state */
     bool zeroed;    /* if stuck: whether the purge succeeded */
@@ -51,6 +51,14 @@ static size_t pages_for(size_t length)
     return length > PTRDIFF_MAX - BLOCK_BYTES ? 0 : round_up(length, os_page_bytes());
 }
 
+/* What is mapped for a length: whole BLOCK_BYTES, though no page behind the length is touched. So
+ * a mapping that the kernel places beside another is aligned as it comes, and the two are one to
+ * the kernel, which allows only 65,530 in a process. */
+static size_t mapped_for(size_t length)
+{
+    return round_up(length, BLOCK_BYTES);
+}
+
 static void publish(struct large *large)
 {
     store_release(&large->state, (uint32_t)LARGE_LIVE);
@@ -65,7 +73,8 @@ static struct large *take_stuck(size_t length, size_t align)
     struct large *found = NULL;
     lock_take(&stuck_lock);
     for (struct large **at = &stuck; *at != NULL && found == NULL; at = &(*at)->next_stuck) {
-        bool fits = (*at)->length >= length && (*at)->length / STUCK_FIT <= length &&
+        size_t mapped = mapped_for((*at)->length);
+        bool fits = mapped >= length && mapped / STUCK_FIT <= length &&
                     is_aligned((uintptr_t)(*at)->start, align);
         if (length != 0 && !fits)
             continue;
@@ -79,7 +88,7 @@ static struct large *take_stuck(size_t length, size_t align)
 
 static void add_stuck(struct large *large)
 {
-    large->zeroed = os_purge(large->start, large->length);
+    large->zeroed = os_purge(large->start, mapped_for(large->length));
     store_relaxed(&large->state, (uint32_t)LARGE_STUCK);
     lock_take(&stuck_lock);
     large->next_stuck = stuck;
@@ -90,11 +99,11 @@ static void add_stuck(struct large *large)
 /* Maps a new block; its first address is covered by the table. */
 static bool map_block(struct large *large, size_t length, size_t align)
 {
-    char *start = os_map(length, align);
+    char *start = os_map(mapped_for(length), align);
     if (start == NULL)
         return false;
     if (!table_cover(start, 1)) {
-        os_unmap(start, length);
+        os_unmap(start, mapped_for(length));
         return false;
     }
     large->start = start;
@@ -104,19 +113,20 @@ static bool map_block(struct large *large, size_t length, size_t align)
 
 void *large_alloc(size_t length, size_t align, bool *zeroed)
 {
-    size_t mapped = pages_for(length);
+    length = pages_for(length);
     align = max_size(align, BLOCK_BYTES);
-    if (mapped == 0)
+    if (length == 0)
         return NULL;
-    struct large *large = take_stuck(mapped, align);
+    struct large *large = take_stuck(length, align);
     *zeroed = true;
     if (large != NULL) {
         *zeroed = large->zeroed;
+        large->length = mapped_for(large->length);
     } else {
         large = (struct large *)meta_take(&records);
         if (large == NULL)
             return NULL;
-        if (!map_block(large, mapped, align)) {
+        if (!map_block(large, length, align)) {
             meta_give(&records, &large->head);
             return NULL;
         }
@@ -164,7 +174,7 @@ static struct large *claim(const void *ptr, const char *call)
 /* Unmaps a block that is in no table and no list. */
 static bool unmap_block(struct large *large)
 {
-    if (!os_unmap(large->start, large->length))
+    if (!os_unmap(large->start, mapped_for(large->length)))
         return false;
     store_relaxed(&large->state, (uint32_t)LARGE_FREE);
     meta_give(&records, &large->head);
@@ -220,7 +230,9 @@ static bool resize_claimed(struct large *large, size_t new_length)
 {
     if (new_length == large->length)
         return true;
-    if (!os_resize(large->start, large->length, new_length))
+    size_t mapped = mapped_for(large->length);
+    size_t new_mapped = mapped_for(new_length);
+    if (new_mapped != mapped && !os_resize(large->start, mapped, new_mapped))
         return false;
     note_length(large, new_length);
     return true;
@@ -229,8 +241,8 @@ static bool resize_claimed(struct large *large, size_t new_length)
 bool large_resize(void *ptr, size_t new_length, const char *call)
 {
     struct large *large = claim(ptr, call);
-    size_t mapped = pages_for(new_length);
-    bool resized = mapped != 0 && resize_claimed(large, mapped);
+    size_t length = pages_for(new_length);
+    bool resized = length != 0 && resize_claimed(large, length);
     store_release(&large->state, (uint32_t)LARGE_LIVE);
     return resized;
 }
@@ -239,12 +251,13 @@ bool large_resize(void *ptr, size_t new_length, const char *call)
  * the move itself. */
 static bool move_claimed(struct large *large, size_t new_length, size_t align)
 {
-    char *target = os_reserve(new_length, max_size(align, BLOCK_BYTES));
+    size_t new_mapped = mapped_for(new_length);
+    char *target = os_reserve(new_mapped, max_size(align, BLOCK_BYTES));
     if (target == NULL)
         return false;
     if (table_cover(target, 1)) {
         table_clear(large->start, 1);
-        if (os_move(large->start, large->length, target, new_length)) {
+        if (os_move(large->start, mapped_for(large->length), target, new_mapped)) {
             note_length(large, new_length);
             large->start = target;
             publish(large);
@@ -252,16 +265,16 @@ static bool move_claimed(struct large *large, size_t new_length, size_t align)
         }
         publish(large);
     }
-    os_unreserve(target, new_length);
+    os_unreserve(target, new_mapped);
     return false;
 }
 
 void *large_remap(void *ptr, size_t new_length, size_t align, const char *call)
 {
     struct large *large = claim(ptr, call);
-    size_t mapped = pages_for(new_length);
+    size_t length = pages_for(new_length);
     bool done =
-        mapped != 0 && (resize_claimed(large, mapped) || move_claimed(large, mapped, align));
+        length != 0 && (resize_claimed(large, length) || move_claimed(large, length, align));
     store_release(&large->state, (uint32_t)LARGE_LIVE);
     return done ? large->start : NULL;
 }
