@@ -42,8 +42,10 @@ bench:
 	@cmake --build build -j $(JOBS) -- --no-print-directory -s >&2
 	@bench/compare.py --patterns build/bench/duet_bench_patterns $(BENCH)
 
+# The loader finds a library in a new place once ldconfig has seen it; a package does that itself.
 install: build
 	@DESTDIR='$(DESTDIR)' cmake --install build --prefix '$(PREFIX)'
+	@if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" -eq 0 ]; then ldconfig; fi
 
 clean:
 	rm -rf build build-*

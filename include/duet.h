@@ -50,7 +50,8 @@ DUET_API void duet_mfree(void *ptr) DUET_NOEXCEPT;
 DUET_API void duet_free_sized(void *ptr, size_t size) DUET_NOEXCEPT;
 DUET_API void duet_free_aligned_sized(void *ptr, size_t align, size_t size) DUET_NOEXCEPT;
 
-/* EINVAL where `align` is no power of two; `size` need not be a multiple of it. */
+/* EINVAL where `align` is no power of two; duet_memalign rounds it up instead. `size` need not be a
+ * multiple of it. */
 DUET_API DUET_MALLOC DUET_ALLOC_SIZE(2) void *duet_aligned_alloc(size_t align,
                                                                  size_t size) DUET_NOEXCEPT;
 DUET_API DUET_MALLOC DUET_ALLOC_SIZE(2) void *duet_memalign(size_t align,
@@ -110,7 +111,7 @@ DUET_API const char *duet_engine(void) DUET_NOEXCEPT;  /* "smp" */
 
 /* A program may define this with options as in the environment variable DUET_OPTIONS, which
  * takes precedence: const char *duet_default_options = "slots=4"; */
-extern const char *duet_default_options __attribute__((weak));
+extern DUET_API const char *duet_default_options __attribute__((weak));
 
 #ifdef __cplusplus
 }

@@ -44,8 +44,8 @@
 #define SEGMENT_FIRST_BLOCKS (DUET_TINY ? 2 : 16)
 #define SEGMENT_LAST_BLOCKS (DUET_TINY ? 4 : 256)
 
-/* Metas are opened a chunk at a time inside reserved areas that double in size. A chunk is as
+/* Metas are opened a step at a time inside reserved areas that double in size. A step is as
  * large as the largest page. */
-#define META_CHUNK_BYTES ((size_t)64 * 1024)
+#define META_STEP_BYTES ((size_t)64 * 1024)
 
 #endif

@@ -40,13 +40,18 @@ ALWAYS_INLINE void *alloc_hot(size_t size, size_t align, bool *zeroed)
     return likely(cell != NULL) ? count_alloc(class, cell) : NULL;
 }
 
+COLD static void *out_of_memory(void)
+{
+    count_failure();
+    errno = ENOMEM;
+    return NULL;
+}
+
 COLD static void *alloc_slow(size_t size, size_t align)
 {
     bool zeroed;
     void *block = heap_alloc(size, align, &zeroed);
-    if (block == NULL)
-        errno = ENOMEM;
-    return block;
+    return block != NULL ? block : out_of_memory();
 }
 
 /* `align` is a power of two. As alloc_hot, spelled out so that what follows a cell is a return. */
@@ -102,19 +107,15 @@ COLD static void *calloc_slow(size_t bytes)
     bool zeroed;
     void *block = heap_alloc(bytes, HEAP_ALIGN, &zeroed);
     if (block == NULL)
-        errno = ENOMEM;
-    else if (!zeroed)
-        memset(block, 0, bytes);
-    return block;
+        return out_of_memory();
+    return zeroed ? block : memset(block, 0, bytes);
 }
 
 void *duet_calloc(size_t count, size_t size)
 {
     size_t bytes;
-    if (unlikely(multiply_overflows(count, size, &bytes))) {
-        errno = ENOMEM;
-        return NULL;
-    }
+    if (unlikely(multiply_overflows(count, size, &bytes)))
+        return out_of_memory();
     bool zeroed;
     void *cell = alloc_hot(bytes, HEAP_ALIGN, &zeroed);
     if (unlikely(cell == NULL))
@@ -138,18 +139,14 @@ void *duet_realloc(void *ptr, size_t size)
         return NULL;
     }
     void *block = heap_realloc(ptr, max_size(size, 1));
-    if (block == NULL)
-        errno = ENOMEM;
-    return block;
+    return block != NULL ? block : out_of_memory();
 }
 
 void *duet_reallocarray(void *ptr, size_t count, size_t size)
 {
     size_t bytes;
-    if (multiply_overflows(count, size, &bytes)) {
-        errno = ENOMEM;
-        return NULL;
-    }
+    if (multiply_overflows(count, size, &bytes))
+        return out_of_memory();
     return duet_realloc(ptr, bytes);
 }
 
@@ -164,9 +161,12 @@ void *duet_aligned_alloc(size_t align, size_t size)
     return alloc(size, max_size(align, HEAP_ALIGN));
 }
 
+/* As glibc's: an alignment that is no power of two counts as the next one. */
 void *duet_memalign(size_t align, size_t size)
 {
-    return duet_aligned_alloc(align, size);
+    if (align > PTRDIFF_MAX)
+        return out_of_memory();
+    return duet_aligned_alloc((size_t)1 << bit_width(max_size(align, HEAP_ALIGN) - 1), size);
 }
 
 int duet_posix_memalign(void **out, size_t align, size_t size)
@@ -178,8 +178,10 @@ int duet_posix_memalign(void **out, size_t align, size_t size)
     void *block = alloc_hot(size, align, &zeroed);
     if (unlikely(block == NULL))
         block = heap_alloc(size, align, &zeroed);
-    if (block == NULL)
+    if (block == NULL) {
+        count_failure();
         return ENOMEM;
+    }
     *out = block;
     return 0;
 }
@@ -192,10 +194,8 @@ void *duet_valloc(size_t size)
 void *duet_pvalloc(size_t size)
 {
     size_t page = os_page_bytes();
-    if (size > PTRDIFF_MAX) {
-        errno = ENOMEM;
-        return NULL;
-    }
+    if (size > PTRDIFF_MAX)
+        return out_of_memory();
     return duet_aligned_alloc(page, round_up(max_size(size, 1), page));
 }
 

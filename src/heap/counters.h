@@ -12,10 +12,12 @@
  * 2^(k-1) and at most 2^k pages of 4 KiB; their bytes are summed apart, since they differ.
  *
  * Live bytes. Every COUNT_WINDOW operations, and at each large block, a shard's owner looks at what
- * the shard has live, adds the change to the process's `live_bytes` and raises the peak. Between
- * two looks the peak may have been higher by what was allocated in that time, of which
- * `window_bytes` is the most: so the peak is off by at most window_bytes a shard in use. Sums over
- * the rows are exact once the process is at rest.
+ * the shard has live, adds the change to the process's `live_bytes` and raises the peak. What a
+ * shard had live in a window, between two looks, exceeds neither what it had at the start by more
+ * than was allocated in it, nor what it had at the end by more than was freed. So the noted peak
+ * of a process with one shard in use is too low by at most the shard's `window_both`, and that of
+ * others by at most the sum of their `window_allocated`. Sums over the rows are exact once the
+ * process is at rest.
  */
 #ifndef DUET_HEAP_COUNTERS_H
 #define DUET_HEAP_COUNTERS_H
@@ -26,7 +28,7 @@
 #define COUNT_LARGE_ROWS 36 /* up to 2^35 pages: all of a 47-bit address space */
 #define COUNT_ROWS (COUNT_SMALL_ROWS + COUNT_LARGE_ROWS)
 #define COUNT_SHARDS 64
-#define COUNT_WINDOW 128
+#define COUNT_WINDOW 64
 
 struct count_shard {
     uint32_t owned; /* 0: free to be taken. Shard 0 is never taken. */
@@ -35,6 +37,8 @@ struct count_shard {
     int64_t looked_live;       /* bytes live here when it was looked last */
     uint64_t looked_allocated; /* bytes ever allocated in small rows, then */
     int64_t large_live;        /* bytes live in large rows */
+    uint64_t window_allocated; /* the most bytes allocated in small rows in one window */
+    uint64_t window_both;      /* the most that both allocated and freed bytes were in one */
     uint64_t reallocs;         /* calls of the realloc family on an existing block */
     uint64_t reallocs_moved;   /* of these, how many ended in another block */
     uint64_t renewed;          /* cells counted as freed and allocated that are old ones, of another
@@ -71,8 +75,7 @@ struct count_record {
     uint64_t held_bytes; /* mapped from the OS, now and at most */
     uint64_t held_peak_bytes;
 
-    uint64_t window_bytes; /* the most that was allocated in small rows between two looks */
-    int64_t live_bytes;    /* as of the shards' last looks, with what was inherited */
+    int64_t live_bytes; /* as of the shards' last looks, with what was inherited */
     int64_t live_peak_bytes;
     int64_t snapshot_bytes;             /* live_bytes when the rows below were written: within */
     int64_t snapshot_cells[COUNT_ROWS]; /* 2 % of the peak once the peak is above 1 MiB */

@@ -82,8 +82,6 @@ void *heap_alloc(size_t length, size_t align, bool *zeroed)
     void *block = try_alloc(length, align, zeroed);
     if (block == NULL && heap_trim())
         block = try_alloc(length, align, zeroed);
-    if (block == NULL)
-        count_failure();
     return block;
 }
 

@@ -3,8 +3,8 @@
  *
  * Each starts at a multiple of BLOCK_BYTES, so that the address table, which knows blocks, leads
  * from its address to its record. The record lies among the metas; the block itself holds
- * nothing but its user's bytes. Lengths are whole pages, mappings whole blocks. Pages move, bytes are
- * never copied.
+ * nothing but its user's bytes. Lengths are whole pages, mappings whole BLOCK_BYTES. Pages move,
+ * bytes are never copied.
  *
  * A block that the kernel refuses to unmap (max_map_count: there are too many mappings to split
  * one) is purged and stays in a list, where allocations look first and each free tries again.

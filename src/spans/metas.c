@@ -8,30 +8,30 @@
 #include "base/random.h"
 #include "os/os.h"
 
-static uint32_t records_per_chunk(const struct meta_pool *pool)
+static uint32_t records_per_step(const struct meta_pool *pool)
 {
-    return (uint32_t)(META_CHUNK_BYTES / pool->record_bytes);
+    return (uint32_t)(META_STEP_BYTES / pool->record_bytes);
 }
 
-/* Where a chunk lies: areas 0 to k - 1 have 2^k - 1 chunks together. */
+/* Where a step lies: areas 0 to k - 1 have 2^k - 1 steps together. */
 struct place {
     unsigned area;
-    size_t offset; /* of the chunk in its area */
+    size_t offset; /* of the step in its area */
 };
 
-static struct place place_of_chunk(uint32_t chunk)
+static struct place place_of_step(uint32_t step)
 {
-    unsigned area = bit_width((size_t)chunk + 1) - 1;
-    return (struct place){area, (chunk + 1 - ((size_t)1 << area)) * META_CHUNK_BYTES};
+    unsigned area = bit_width((size_t)step + 1) - 1;
+    return (struct place){area, (step + 1 - ((size_t)1 << area)) * META_STEP_BYTES};
 }
 
 static struct meta *record_at(const struct meta_pool *pool, uint32_t index)
 {
-    uint32_t per_chunk = records_per_chunk(pool);
-    struct place place = place_of_chunk((index - 1) / per_chunk);
+    uint32_t per_step = records_per_step(pool);
+    struct place place = place_of_step((index - 1) / per_step);
     char *area = load_acquire(&pool->areas[place.area]);
     return (struct meta *)(area + place.offset +
-                           (size_t)((index - 1) % per_chunk) * pool->record_bytes);
+                           (size_t)((index - 1) % per_step) * pool->record_bytes);
 }
 
 static uint64_t check_word(const struct meta_pool *pool, const struct meta *meta)
@@ -44,38 +44,38 @@ bool meta_is_valid(const struct meta_pool *pool, const struct meta *meta)
     return load_relaxed(&meta->check) == check_word(pool, meta);
 }
 
-/* Reserves area k between two inaccessible chunks. */
+/* Reserves area k between two steps that stay inaccessible. */
 static bool add_area(struct meta_pool *pool, unsigned area)
 {
-    size_t length = META_CHUNK_BYTES << area;
-    char *reserved = os_reserve(length + 2 * META_CHUNK_BYTES, META_CHUNK_BYTES);
+    size_t length = META_STEP_BYTES << area;
+    char *reserved = os_reserve(length + 2 * META_STEP_BYTES, META_STEP_BYTES);
     if (reserved == NULL)
         return false;
-    store_release(&pool->areas[area], reserved + META_CHUNK_BYTES);
+    store_release(&pool->areas[area], reserved + META_STEP_BYTES);
     return true;
 }
 
-static bool open_chunk(struct meta_pool *pool)
+static bool open_step(struct meta_pool *pool)
 {
-    uint32_t per_chunk = records_per_chunk(pool);
-    uint32_t chunk = pool->opened / per_chunk;
-    struct place place = place_of_chunk(chunk);
-    if (place.area >= META_AREAS || pool->opened > UINT32_MAX - per_chunk)
+    uint32_t per_step = records_per_step(pool);
+    uint32_t step = pool->opened / per_step;
+    struct place place = place_of_step(step);
+    if (place.area >= META_AREAS || pool->opened > UINT32_MAX - per_step)
         return false;
     if (pool->areas[place.area] == NULL && !add_area(pool, place.area))
         return false;
-    if (!os_open(pool->areas[place.area] + place.offset, META_CHUNK_BYTES))
+    if (!os_open(pool->areas[place.area] + place.offset, META_STEP_BYTES))
         return false;
     if (pool->secret == 0)
         pool->secret = random_secret() | 1;
     return true;
 }
 
-/* The next record that was never used; a chunk's records come into being one by one, so that
+/* The next record that was never used; a step's records come into being one by one, so that
  * only pages that are needed are touched. */
 static struct meta *make_record(struct meta_pool *pool)
 {
-    if (pool->opened % records_per_chunk(pool) == 0 && !open_chunk(pool))
+    if (pool->opened % records_per_step(pool) == 0 && !open_step(pool))
         return NULL;
     struct meta *meta = record_at(pool, pool->opened + 1);
     meta->index = pool->opened + 1;

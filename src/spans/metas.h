@@ -2,8 +2,8 @@
  * Metas: records that describe memory and lie apart from it.
  *
  * A pool hands out records of one size. They live in areas of their own, at an address that has
- * nothing to do with the cells', each between inaccessible chunks, so that no overflow of a cell
- * runs into them. Areas double in size; inside one, chunks are opened as they are needed. A
+ * nothing to do with the cells', each between inaccessible memory, so that no overflow of a cell
+ * runs into them. Areas double in size; inside one, steps are opened as they are needed. A
  * record is named by a 32-bit index, which leads to it without a look-up, since the areas'
  * sizes are known. Records are type-stable: one that was given back may be read, and shows by
  * its check word that it is not in use. Nothing is ever unmapped. (After mallocng's meta areas.)
@@ -20,7 +20,7 @@
 #include "base/config.h"
 #include "base/lock.h"
 
-/* 2^24 chunks in all: more records than a 32-bit index can name. */
+/* 2^24 steps in all: more records than a 32-bit index can name. */
 #define META_AREAS 24
 
 /* The head of every record; what follows is its user's. */
@@ -32,12 +32,12 @@ struct meta {
 
 struct meta_pool {
     struct lock lock;
-    uint32_t record_bytes; /* a power of two, sizeof(struct meta) to META_CHUNK_BYTES */
+    uint32_t record_bytes; /* a power of two, sizeof(struct meta) to META_STEP_BYTES */
     uint32_t opened;       /* records that exist; indices are 1 to opened */
     uint32_t first_free;
     uint32_t in_use;
     uint64_t secret;
-    char *areas[META_AREAS]; /* area k has 2^k chunks */
+    char *areas[META_AREAS]; /* area k has 2^k steps */
 };
 
 #define META_POOL_INITIAL(bytes, rank)                                                             \

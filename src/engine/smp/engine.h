@@ -17,7 +17,7 @@
  * What it gives up: small memory is kept for ever, in the class that it first served; a cell may
  * be nearly twice as large as what was asked for; and the heap is not protected from overflows.
  *
- * Beyond the seed: threads start in different slots and not all in the first; a search takes a
+ * Beyond its ancestor: threads start in different slots and not all in the first; a search takes a
  * whole list over instead of moving the thread to the other slot, so that a thread stays where
  * its memory is warm; and two checks cost an instruction or two each on free: that the address is
  * a cell's first, and that the cell is not the one that was freed last.
@@ -25,8 +25,8 @@
  * This header is the engine's half of the contract that heap and front compile against; every
  * engine has one of this name:
  *   ENGINE_NAME, ENGINE_CLASSES, engine_class, engine_class_bytes, engine_class_at,
- *   engine_is_cell, engine_alloc, engine_free (hot), engine_alloc_slow, engine_free_slow, engine_fork_prepare,
- *   engine_fork_end, engine_configure, engine_count.
+ *   engine_is_cell, engine_alloc, engine_free (hot), engine_alloc_slow, engine_free_slow,
+ *   engine_fork_prepare, engine_fork_end, engine_configure, engine_count.
  */
 #ifndef DUET_ENGINE_SMP_ENGINE_H
 #define DUET_ENGINE_SMP_ENGINE_H
@@ -54,7 +54,7 @@
 /* Cells of 8 bytes to half a slab. A slab of a single cell would be no better than a mapping. */
 #define ENGINE_CLASSES (BLOCK_SHIFT - SMP_LEAST_SHIFT)
 
-/* How many other slots an allocation looks at before it cuts a new slab. The seed moves to one.
+/* How many other slots an allocation looks at before it cuts a new slab. SmpAllocator moves to one.
  * With one, threads that come and go in turn cut slabs without end: a list that was taken over is
  * somewhere, but seldom in the one slot that is looked at (docs/smp.md has the figures). Looking
  * reads a word of each, and a slab costs 16 page faults, so 64 slots are cheap beside it. */
@@ -109,7 +109,8 @@ ALWAYS_INLINE bool engine_is_cell(const void *ptr, size_t class)
     return is_aligned((uintptr_t)ptr, engine_class_bytes(class));
 }
 
-/* A cell, or NULL: then engine_alloc_slow is to be called. *zeroed says whether it reads as zero. */
+/* A cell, or NULL: then engine_alloc_slow is to be called. *zeroed says whether it reads as
+ * zero. */
 ALWAYS_INLINE void *engine_alloc(size_t class, bool *zeroed)
 {
     struct smp_slot *slot = (struct smp_slot *)slot_thread.current;

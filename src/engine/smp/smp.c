@@ -73,7 +73,7 @@ static bool take_over_deferred(struct smp_slot *home, size_t class)
     return list != NULL;
 }
 
-/* As the seed does, a slab is cut with the slot held: the cells behind the first are for it. */
+/* As in SmpAllocator, a slab is cut with the slot held: the cells behind the first are for it. */
 static bool cut_slab(struct smp_class *cells, size_t class)
 {
     uint32_t book = DUET_CHECKED ? smp_check_slab() : 0;

@@ -57,6 +57,17 @@ static int64_t max_of(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+static int64_t min_of(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* For numbers that only this thread writes. */
+static void raise_to(uint64_t *number, int64_t value)
+{
+    *number = (uint64_t)max_of((int64_t)*number, value);
+}
+
 static void take_snapshot(int64_t live_bytes)
 {
     if (exchange_acquire(&snapshot_busy, 1u) != 0)
@@ -94,7 +105,10 @@ static void look(struct count_shard *shard)
         live += (int64_t)((shard->allocated[class] - shard->freed[class]) * bytes);
         allocated += shard->allocated[class] * bytes;
     }
-    raise_relaxed(&record->window_bytes, allocated - shard->looked_allocated);
+    int64_t window_allocated = (int64_t)(allocated - shard->looked_allocated);
+    int64_t window_freed = window_allocated - (live - shard->looked_live);
+    raise_to(&shard->window_allocated, window_allocated);
+    raise_to(&shard->window_both, min_of(window_allocated, window_freed));
     add_to_live(live - shard->looked_live);
     shard->looked_allocated = allocated;
     shard->looked_live = live;
@@ -189,8 +203,10 @@ static void add_large(struct count_shard *shard, int64_t bytes)
     if (is_common(shard)) {
         add_to_live(bytes);
     } else {
+        look(shard); /* windows hold cells alone */
         shard->large_live += bytes;
-        look(shard);
+        shard->looked_live += bytes;
+        add_to_live(bytes);
     }
     count_held();
 }
@@ -306,7 +322,6 @@ void count_start(void)
         own->shards[i] = early_record.shards[i];
         own->shards[i].owned = SHARD_FREE;
     }
-    own->window_bytes = early_record.window_bytes;
     own->live_bytes = early_record.live_bytes;
     own->live_peak_bytes = early_record.live_peak_bytes;
     change_record(own);
