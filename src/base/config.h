@@ -1,6 +1,6 @@
 /*
  * Every number that shapes the allocator below its engines, each with its reason. The build
- * flavours set DUET_CHECKED, DUET_TINY and DUET_REPORT; code tests the constants made from them
+ * flavours set DUET_CHECKED and DUET_TINY; code tests the constants made from them
  * with a plain `if`, so that both sides are always compiled.
  */
 #ifndef DUET_BASE_CONFIG_H

@@ -11,8 +11,6 @@
 #include "base/fatal.h"
 #include "base/thread.h"
 
-enum { LOCK_FREE, LOCK_HELD, LOCK_AWAITED };
-
 /* The kernel's numbers, which musl has no header for. */
 #define FUTEX_WAIT_PRIVATE 128
 #define FUTEX_WAKE_PRIVATE 129
@@ -20,11 +18,12 @@ enum { LOCK_FREE, LOCK_HELD, LOCK_AWAITED };
 /* Critical sections are a few hundred instructions, or one call into the kernel. */
 #define SPINS_BEFORE_WAITING 100
 
-/* Signals that tell of a fault of the running instruction stay deliverable: blocked, they would
- * kill the process without its crash handler. Bit n - 1 stands for signal n. */
+/* Signals that the running instruction raises: blocked, they would kill the process without their
+ * handler. SIGSYS is one too: sandboxes emulate system calls in its handler. SIGABRT is not: abort
+ * unblocks it by itself, and otherwise it comes from outside. Bit n - 1 stands for signal n. */
 #define BIT_OF(signal) ((uint64_t)1 << ((signal)-1))
 static const uint64_t deferrable_signals = ~(BIT_OF(SIGSEGV) | BIT_OF(SIGBUS) | BIT_OF(SIGILL) |
-                                             BIT_OF(SIGFPE) | BIT_OF(SIGTRAP) | BIT_OF(SIGABRT));
+                                             BIT_OF(SIGFPE) | BIT_OF(SIGTRAP) | BIT_OF(SIGSYS));
 
 /* Which ranks this thread holds, a bit each; kept in the checked build only. */
 static __thread uint32_t held_ranks;
@@ -43,29 +42,53 @@ static void restore_signals(uint64_t mask)
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
 }
 
+/* The kernel compares and sleeps on 32 bits: those that have LOCK_AWAITED. */
+static uint32_t *futex_word(struct lock *lock)
+{
+    static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low bits come first");
+    return (uint32_t *)(void *)&lock->owner;
+}
+
+static void sleep_while(struct lock *lock, uintptr_t owner)
+{
+    int saved_errno = errno;
+    syscall(SYS_futex, futex_word(lock), FUTEX_WAIT_PRIVATE, (uint32_t)owner, NULL, NULL, 0);
+    errno = saved_errno;
+}
+
+static void wake_one(struct lock *lock)
+{
+    int saved_errno = errno;
+    syscall(SYS_futex, futex_word(lock), FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    errno = saved_errno;
+}
+
+/* Takes the lock as awaited, since others may sleep too. */
 static void wait_for(struct lock *lock)
 {
-    for (int spin = 0; spin < SPINS_BEFORE_WAITING; spin++)
-        if (load_relaxed(&lock->state) == LOCK_FREE &&
-            cas_acquire(&lock->state, LOCK_FREE, LOCK_HELD))
+    for (int spin = 0; spin < SPINS_BEFORE_WAITING; spin++) {
+        thread_pause();
+        if (load_relaxed(&lock->owner) == 0 &&
+            cas_acquire(&lock->owner, (uintptr_t)0, thread_self()))
             return;
-
-    int saved_errno = errno;
-    while (exchange_acquire(&lock->state, LOCK_AWAITED) != LOCK_FREE)
-        syscall(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE, LOCK_AWAITED, NULL, NULL, 0);
-    errno = saved_errno;
+    }
+    while (!cas_acquire(&lock->owner, (uintptr_t)0, thread_self() | LOCK_AWAITED)) {
+        uintptr_t owner = load_relaxed(&lock->owner);
+        uintptr_t awaited = owner | LOCK_AWAITED;
+        if (owner != 0 && (owner == awaited || cas_relaxed(&lock->owner, owner, awaited)))
+            sleep_while(lock, awaited);
+    }
 }
 
 void lock_take(struct lock *lock)
 {
-    if (load_relaxed(&lock->owner) == thread_self()) {
+    if (lock_is_held(lock)) {
         lock->depth++;
         return;
     }
     uint64_t mask = block_signals();
-    if (!cas_acquire(&lock->state, LOCK_FREE, LOCK_HELD))
+    if (!cas_acquire(&lock->owner, (uintptr_t)0, thread_self()))
         wait_for(lock);
-    store_relaxed(&lock->owner, thread_self());
     lock->signal_mask = mask;
     if (DUET_CHECKED) {
         check(held_ranks >> lock->rank == 0);
@@ -83,16 +106,12 @@ void lock_release(struct lock *lock)
     if (DUET_CHECKED)
         held_ranks &= ~(1u << lock->rank);
     uint64_t mask = lock->signal_mask;
-    store_relaxed(&lock->owner, 0);
-    if (exchange_release(&lock->state, LOCK_FREE) == LOCK_AWAITED) {
-        int saved_errno = errno;
-        syscall(SYS_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-        errno = saved_errno;
-    }
+    if (exchange_release(&lock->owner, (uintptr_t)0) & LOCK_AWAITED)
+        wake_one(lock);
     restore_signals(mask);
 }
 
 bool lock_is_held(const struct lock *lock)
 {
-    return load_relaxed(&lock->owner) == thread_self();
+    return (load_relaxed(&lock->owner) & ~LOCK_AWAITED) == thread_self();
 }

@@ -1,7 +1,11 @@
 /*
- * The lock of all slow paths. Whoever holds one has all signals blocked that can be: so the
- * holder always comes out again, and a signal handler may wait for a lock, since it never
+ * The lock of all slow paths. Whoever holds one has all signals blocked that can be deferred: so
+ * the holder always comes out again, and a signal handler may wait for a lock, since it never
  * interrupts a holder in its own thread. Fast paths do not use this; see slots/.
+ *
+ * Signals that tell of a fault of the running instruction cannot be deferred. A handler of one
+ * that struck inside a lock finds the lock its own and goes on with whatever state there is; the
+ * program is about to end.
  *
  * Locks are ranked; a thread takes them in rising rank only, which the checked build verifies.
  * fork takes them all, in that order. Between its prepare and its end the forking thread, and
@@ -23,12 +27,14 @@ enum lock_rank {
 };
 
 struct lock {
-    uint32_t state;       /* LOCK_FREE, LOCK_HELD, LOCK_AWAITED */
-    uint32_t rank;        /* enum lock_rank */
-    uintptr_t owner;      /* thread_self() of the holder, else 0 */
+    uintptr_t owner;      /* thread_self() of the holder, else 0; LOCK_AWAITED beside it */
     uint64_t signal_mask; /* the holder's mask before */
+    uint32_t rank;        /* enum lock_rank */
     uint32_t depth;       /* how often the holder took it again */
 };
+
+/* Somebody sleeps until the lock is released. A thread's number has its low bits clear. */
+#define LOCK_AWAITED ((uintptr_t)1)
 
 #define LOCK_INITIAL(the_rank)                                                                     \
     {                                                                                              \

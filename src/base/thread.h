@@ -13,6 +13,18 @@ static inline uintptr_t thread_self(void)
     return (uintptr_t)__builtin_thread_pointer();
 }
 
+/* For a loop that waits for another thread: lets the CPU rest for some tens of cycles. */
+static inline void thread_pause(void)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("pause");
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#else
+    __asm__ volatile("");
+#endif
+}
+
 #if defined(__has_include) && __has_include(<sys/single_threaded.h>)
 #include <stdbool.h>
 #include <sys/single_threaded.h>

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bits.h"
 #include "base/config.h"
@@ -207,7 +208,7 @@ void *duet_alloc(size_t len, size_t align)
         errno = EINVAL;
         return NULL;
     }
-    return alloc(max_size(len, 1), align);
+    return alloc(len, align);
 }
 
 void duet_free(void *ptr, size_t len, size_t align)
@@ -234,11 +235,22 @@ size_t duet_usable_size(const void *ptr)
 
 static struct options options;
 
-/* Earlier than other constructors of the same link; the heap has worked since before. */
-__attribute__((constructor(101))) static void start(void)
+/* The heap has worked since before. As a shared library this constructor is the first of the process
+ * (-z initfirst), so that other libraries' fork handlers run outside ours: in prepare they may wait
+ * for locks whose holders allocate. glibc has not set `environ` by then, but hands it over. */
+__attribute__((constructor(101))) static void start(int count, char **arguments, char **environment)
 {
+#ifdef __GLIBC__
+    if (environ == NULL)
+        environ = environment;
+    const char *program = count > 0 ? arguments[0] : "";
+#else
+    (void)count, (void)arguments, (void)environment; /* other C libraries pass none */
+    const char *program = program_invocation_short_name;
+#endif
     options_read(&options);
-    heap_start(&(struct heap_options){.slots = options.slots, .huge_pages = options.thp});
+    heap_start(&(struct heap_options){
+        .slots = options.slots, .huge_pages = options.thp, .program = program});
     if (options.verbose)
         introspect_greet();
 }

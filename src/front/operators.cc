@@ -5,7 +5,10 @@
  * that it uses of the runtime are weak references, which a C program leaves at zero. Without a
  * runtime nobody can have set a new-handler, and running out of memory ends in a message.
  */
+#include <dlfcn.h>
+
 #include <cstddef>
+#include <initializer_list>
 #include <new>
 
 #include "duet.h"
@@ -24,6 +27,10 @@ extern "C" {
 __attribute__((weak)) std::new_handler _ZSt15get_new_handlerv() noexcept;
 __attribute__((weak, noreturn)) void _ZSt17__throw_bad_allocv();
 
+/* Not in a static program. */
+__attribute__((weak)) void *dlopen(const char *path, int flags) noexcept;
+__attribute__((weak)) void *dlsym(void *library, const char *name) noexcept;
+
 /* base/fatal.h is C. */
 [[noreturn]] void fatal(const char *what);
 }
@@ -39,9 +46,35 @@ void *try_alloc(std::size_t size, std::size_t align) noexcept
     return align <= default_align ? duet_malloc(size) : duet_aligned_alloc(align, size);
 }
 
+/* A runtime that came with a library opened later is no reference of ours. */
+void *find_in_runtime(const char *name) noexcept
+{
+    if (dlopen == nullptr || dlsym == nullptr)
+        return nullptr;
+    for (const char *runtime : {"libstdc++.so.6", "libc++.so.1"}) {
+        void *library = dlopen(runtime, RTLD_LAZY | RTLD_NOLOAD);
+        if (library != nullptr)
+            return dlsym(library, name);
+    }
+    return nullptr;
+}
+
 std::new_handler current_handler() noexcept
 {
-    return _ZSt15get_new_handlerv != nullptr ? _ZSt15get_new_handlerv() : nullptr;
+    auto get = _ZSt15get_new_handlerv;
+    if (get == nullptr)
+        get = reinterpret_cast<decltype(get)>(find_in_runtime("_ZSt15get_new_handlerv"));
+    return get != nullptr ? get() : nullptr;
+}
+
+[[noreturn]] void throw_bad_alloc()
+{
+    auto thrower = _ZSt17__throw_bad_allocv;
+    if (thrower == nullptr)
+        thrower = reinterpret_cast<decltype(thrower)>(find_in_runtime("_ZSt17__throw_bad_allocv"));
+    if (thrower != nullptr)
+        thrower();
+    fatal("operator new: out of memory, and there is no C++ runtime to throw bad_alloc");
 }
 
 /* As the standard has it: the handler is called until there is memory, or no handler, or the
@@ -49,15 +82,12 @@ std::new_handler current_handler() noexcept
 __attribute__((noinline, cold)) void *alloc_or_throw(std::size_t size, std::size_t align)
 {
     for (;;) {
+        std::new_handler handler = current_handler();
+        if (handler == nullptr)
+            throw_bad_alloc();
+        handler();
         if (void *block = try_alloc(size, align))
             return block;
-        std::new_handler handler = current_handler();
-        if (handler != nullptr)
-            handler();
-        else if (_ZSt17__throw_bad_allocv != nullptr)
-            _ZSt17__throw_bad_allocv();
-        else
-            fatal("operator new: out of memory, and there is no C++ runtime to throw bad_alloc");
     }
 }
 

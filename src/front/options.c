@@ -9,7 +9,7 @@
 
 /* More slots than any machine that Linux runs on has CPUs. */
 #define SLOTS_MOST 65536
-#define SLOTS_FEWEST 2
+#define SLOTS_FEWEST 2 /* one, and one for an operation that interrupts another */
 
 /* A piece of an option string; not terminated. */
 struct piece {

@@ -27,7 +27,7 @@
 #define COUNT_SMALL_ROWS 64
 #define COUNT_LARGE_ROWS 36 /* up to 2^35 pages: all of a 47-bit address space */
 #define COUNT_ROWS (COUNT_SMALL_ROWS + COUNT_LARGE_ROWS)
-#define COUNT_SHARDS 64
+#define COUNT_SHARDS 256
 #define COUNT_WINDOW 64
 
 struct count_shard {
@@ -92,7 +92,7 @@ struct count_record {
 #define COUNT_FILE_ENV "DUET_COUNTERS"
 #define COUNT_FILE_MAGIC 0x3174656e756f6344u
 #define COUNT_FILE_VERSION 1
-#define COUNT_FILE_RECORDS 8192
+#define COUNT_FILE_RECORDS 4096
 #define COUNT_FILE_HEADER_BYTES 65536 /* the largest page, so that every record can be mapped */
 #define COUNT_RECORD_STRIDE                                                                        \
     ((sizeof(struct count_record) + COUNT_FILE_HEADER_BYTES - 1) / COUNT_FILE_HEADER_BYTES *       \

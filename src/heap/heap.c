@@ -14,40 +14,57 @@
 
 /* ---- Start, fork, end -------------------------------------------------------------------- */
 
-/* One fork at a time, from its prepare to its end. */
+/* One fork at a time, from its prepare to its end; but other libraries' fork handlers may fork
+ * in turn, and only the outermost takes and lets go. */
 static struct lock fork_lock = LOCK_INITIAL(LOCK_RANK_FORK);
+static unsigned fork_depth;
 
 /* In rank order: the slots before the locks that an engine takes with a slot held. */
 static void fork_prepare(void)
 {
     lock_take(&fork_lock);
+    if (fork_depth++ > 0)
+        return;
     engine_fork_prepare();
     large_fork_prepare();
     spans_fork_prepare();
+    count_fork_prepare();
+}
+
+static void fork_end_in(bool child)
+{
+    if (--fork_depth == 0) {
+        if (child)
+            count_fork_child(); /* before anything is let go, a signal handler too */
+        spans_fork_end();
+        large_fork_end();
+        if (child)
+            engine_fork_end_child();
+        else
+            engine_fork_end();
+    }
+    lock_release(&fork_lock);
 }
 
 static void fork_end(void)
 {
-    spans_fork_end();
-    large_fork_end();
-    engine_fork_end();
-    lock_release(&fork_lock);
+    fork_end_in(false);
 }
 
 /* The child's only thread is the one that forked, under the same number: it holds whatever it
  * held in the parent, and lets go of it in the same way. */
 static void fork_end_child(void)
 {
-    fork_end();
-    count_fork_child();
+    fork_end_in(true);
 }
 
 void heap_start(const struct heap_options *options)
 {
     os_allow_huge_pages(options->huge_pages);
-    engine_configure(options->slots);
-    pthread_atfork(fork_prepare, fork_end, fork_end_child);
-    count_start();
+    engine_configure(options->slots != 0 ? options->slots : os_cpu_count());
+    if (pthread_atfork(fork_prepare, fork_end, fork_end_child) != 0)
+        fatal("no memory for the fork handlers");
+    count_start(options->program);
 }
 
 void heap_end(void)
@@ -115,13 +132,13 @@ void heap_free(void *ptr, const char *call)
 }
 
 /* The checked build's look at what a caller says of a block. */
-static void check_size(const void *ptr, size_t length, size_t align)
+static void check_size(const void *ptr, size_t length, size_t align, const char *call)
 {
     size_t class = engine_class(length, align);
-    size_t found = class_of(ptr, "free_sized");
+    size_t found = class_of(ptr, call);
     if (!is_aligned((uintptr_t)ptr, align) ||
         (class < ENGINE_CLASSES ? class != found : found < ENGINE_CLASSES))
-        fatal_pointer("free_sized", ptr, "was allocated with another size or alignment");
+        fatal_pointer(call, ptr, "was allocated with another size or alignment");
 }
 
 void heap_free_sized(void *ptr, size_t length, size_t align)
@@ -129,7 +146,7 @@ void heap_free_sized(void *ptr, size_t length, size_t align)
     if (ptr == NULL)
         return;
     if (DUET_CHECKED)
-        check_size(ptr, length, align);
+        check_size(ptr, length, align, "free_sized");
     size_t class = engine_class(length, align);
     if (class < ENGINE_CLASSES)
         free_cell(ptr, class);
@@ -187,10 +204,11 @@ void *heap_realloc(void *ptr, size_t length)
  * and nothing becomes a cell that was none, or the reverse. */
 enum change { CHANGE_NONE, CHANGE_LARGE, CHANGE_REFUSED };
 
-static enum change judge_change(void *ptr, size_t length, size_t align, size_t new_length)
+static enum change judge_change(void *ptr, size_t length, size_t align, size_t new_length,
+                                const char *call)
 {
     if (DUET_CHECKED)
-        check_size(ptr, length, align);
+        check_size(ptr, length, align, call);
     size_t class = engine_class(length, align);
     size_t new_class = engine_class(new_length, align);
     if (class < ENGINE_CLASSES)
@@ -200,14 +218,14 @@ static enum change judge_change(void *ptr, size_t length, size_t align, size_t n
 
 bool heap_resize(void *ptr, size_t length, size_t align, size_t new_length)
 {
-    enum change change = judge_change(ptr, length, align, new_length);
+    enum change change = judge_change(ptr, length, align, new_length, "duet_resize");
     return change == CHANGE_NONE ||
            (change == CHANGE_LARGE && large_resize(ptr, max_size(new_length, 1), "duet_resize"));
 }
 
 void *heap_remap(void *ptr, size_t length, size_t align, size_t new_length)
 {
-    enum change change = judge_change(ptr, length, align, new_length);
+    enum change change = judge_change(ptr, length, align, new_length, "duet_remap");
     if (change == CHANGE_LARGE)
         return large_remap(ptr, max_size(new_length, 1), align, "duet_remap");
     return change == CHANGE_NONE ? ptr : NULL;

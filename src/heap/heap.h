@@ -21,13 +21,14 @@
 struct heap_options {
     uint32_t slots; /* 0: one per CPU */
     bool huge_pages;
+    const char *program; /* the path that it was started by */
 };
 
 /* Once, as the library is loaded. The heap works before, with default options. */
 void heap_start(const struct heap_options *options);
 void heap_end(void);
 
-/* Memory of `length` bytes, at least 1 byte, at a multiple of `align`, a power of two. *zeroed
+/* Memory of `length` bytes, of 1 byte for 0, at a multiple of `align`, a power of two. *zeroed
  * says whether it reads as zero. NULL: no memory; errno is the caller's to set. */
 COLD void *heap_alloc(size_t length, size_t align, bool *zeroed);
 

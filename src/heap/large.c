@@ -31,8 +31,12 @@ struct large {
 #define LARGE_RECORD_BYTES 64
 static_assert(sizeof(struct large) <= LARGE_RECORD_BYTES, "a large block's record fits");
 
-/* A block that stays is used again for one of at least this share of its length. */
+/* A block that stays is used again for one of at least this share of its length; where no memory
+ * can be mapped, for any that it can hold. */
 #define STUCK_FIT 2
+
+/* How many are looked at before a new block is mapped. */
+#define STUCK_LOOKS 32
 
 static struct meta_pool records = META_POOL_INITIAL(LARGE_RECORD_BYTES, LOCK_RANK_LARGE_METAS);
 static struct lock stuck_lock = LOCK_INITIAL(LOCK_RANK_LARGE);
@@ -65,35 +69,43 @@ static void publish(struct large *large)
     table_set(large->start, 1, TABLE_LARGE, large->head.index);
 }
 
-/* Out of the list of blocks that stay: one that fits, or any to be tried again. */
-static struct large *take_stuck(size_t length, size_t align)
+/* Out of the first `looks` blocks that stay: one that holds `length` bytes and at most `most`. */
+static struct large *take_stuck(size_t length, size_t most, size_t align, size_t looks)
 {
     if (likely(load_relaxed(&stuck) == NULL))
         return NULL;
     struct large *found = NULL;
     lock_take(&stuck_lock);
-    for (struct large **at = &stuck; *at != NULL && found == NULL; at = &(*at)->next_stuck) {
+    for (struct large **at = &stuck; *at != NULL && looks > 0; at = &(*at)->next_stuck, looks--) {
         size_t mapped = mapped_for((*at)->length);
-        bool fits = mapped >= length && mapped / STUCK_FIT <= length &&
-                    is_aligned((uintptr_t)(*at)->start, align);
-        if (length != 0 && !fits)
+        if (mapped < length || mapped > most || !is_aligned((uintptr_t)(*at)->start, align))
             continue;
         found = *at;
         store_relaxed(at, found->next_stuck);
         break;
     }
     lock_release(&stuck_lock);
+    if (found != NULL)
+        found->length = mapped_for(found->length);
     return found;
 }
 
 static void add_stuck(struct large *large)
 {
-    large->zeroed = os_purge(large->start, mapped_for(large->length));
     store_relaxed(&large->state, (uint32_t)LARGE_STUCK);
     lock_take(&stuck_lock);
     large->next_stuck = stuck;
     store_relaxed(&stuck, large);
     lock_release(&stuck_lock);
+}
+
+static struct large *take_all_stuck(void)
+{
+    lock_take(&stuck_lock);
+    struct large *all = stuck;
+    store_relaxed(&stuck, NULL);
+    lock_release(&stuck_lock);
+    return all;
 }
 
 /* Maps a new block; its first address is covered by the table. */
@@ -111,26 +123,33 @@ static bool map_block(struct large *large, size_t length, size_t align)
     return true;
 }
 
+/* A record with a mapping of its own, new. NULL: no memory. */
+static struct large *make_block(size_t length, size_t align)
+{
+    struct large *large = (struct large *)meta_take(&records);
+    if (large != NULL && !map_block(large, length, align)) {
+        meta_give(&records, &large->head);
+        large = NULL;
+    }
+    if (large != NULL)
+        large->zeroed = true;
+    return large;
+}
+
 void *large_alloc(size_t length, size_t align, bool *zeroed)
 {
     length = pages_for(length);
     align = max_size(align, BLOCK_BYTES);
     if (length == 0)
         return NULL;
-    struct large *large = take_stuck(length, align);
-    *zeroed = true;
-    if (large != NULL) {
-        *zeroed = large->zeroed;
-        large->length = mapped_for(large->length);
-    } else {
-        large = (struct large *)meta_take(&records);
-        if (large == NULL)
-            return NULL;
-        if (!map_block(large, length, align)) {
-            meta_give(&records, &large->head);
-            return NULL;
-        }
-    }
+    struct large *large = take_stuck(length, length * STUCK_FIT, align, STUCK_LOOKS);
+    if (large == NULL)
+        large = make_block(length, align);
+    if (large == NULL)
+        large = take_stuck(length, SIZE_MAX, align, SIZE_MAX);
+    if (large == NULL)
+        return NULL;
+    *zeroed = large->zeroed;
     count_live(1, large->length);
     count_large_alloc(large->length);
     publish(large);
@@ -181,17 +200,6 @@ static bool unmap_block(struct large *large)
     return true;
 }
 
-static bool retry_stuck(void)
-{
-    struct large *large = take_stuck(0, 1);
-    if (large == NULL)
-        return false;
-    if (unmap_block(large))
-        return true;
-    add_stuck(large);
-    return false;
-}
-
 void large_free(void *ptr, const char *call)
 {
     struct large *large = claim(ptr, call);
@@ -199,16 +207,21 @@ void large_free(void *ptr, const char *call)
     count_live((size_t)-1, -large->length);
     count_large_free(large->length);
     if (unmap_block(large))
-        retry_stuck();
-    else
-        add_stuck(large);
+        return;
+    large->zeroed = os_purge(large->start, mapped_for(large->length));
+    add_stuck(large);
 }
 
 bool large_trim(void)
 {
     bool returned = false;
-    while (retry_stuck())
-        returned = true;
+    for (struct large *large = take_all_stuck(), *next; large != NULL; large = next) {
+        next = large->next_stuck;
+        if (unmap_block(large))
+            returned = true;
+        else
+            add_stuck(large);
+    }
     return returned;
 }
 
@@ -233,7 +246,7 @@ static bool resize_claimed(struct large *large, size_t new_length)
     size_t mapped = mapped_for(large->length);
     size_t new_mapped = mapped_for(new_length);
     if (new_mapped != mapped && !os_resize(large->start, mapped, new_mapped))
-        return false;
+        return new_length < large->length; /* what cannot be cut off may stay */
     note_length(large, new_length);
     return true;
 }

@@ -7,7 +7,7 @@
  * bytes are never copied.
  *
  * A block that the kernel refuses to unmap (max_map_count: there are too many mappings to split
- * one) is purged and stays in a list, where allocations look first and each free tries again.
+ * one) is purged and stays in a list, where allocations look first; a trim tries again.
  *
  * Concurrency: whoever frees or moves a block first claims its record by compare-and-swap, so
  * two threads that free one block are found out. The list of blocks that stay has a lock.

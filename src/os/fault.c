@@ -1,3 +1,6 @@
+/*
+ * Where the tests set what is to fail; see the header.
+ */
 #include "os/fault.h"
 
 unsigned fault_every;

@@ -20,6 +20,7 @@
 #include "base/bits.h"
 #include "base/config.h"
 #include "base/fatal.h"
+#include "base/thread.h"
 #include "os/fault.h"
 
 /* Back-off: what is waited for takes some 10 ns if its holder runs, so pauses come first, twice as
@@ -28,8 +29,8 @@
 #define ROUNDS_OF_YIELDS 64
 #define SLEEP_NS 50000
 
-/* The largest affinity mask that is asked for; the kernel's own limit is 8,192 CPUs. */
-#define CPU_MASK_BYTES (64 * 1024 / 8)
+/* The largest affinity mask that is asked for: that of 8,192 CPUs, the kernel's own limit. */
+#define CPU_MASK_BYTES (8192 / 8)
 
 static size_t page_bytes;
 static bool huge_pages_allowed;
@@ -218,14 +219,23 @@ bool os_resize(void *start, size_t length, size_t new_length)
     return true;
 }
 
+/* A refused move has, or has not, unmapped what it was to move over, and another thread may have
+ * mapped something there since. So the addresses are given back only if they can be had anew. */
+static void unreserve_after_refusal(void *reserved, size_t length)
+{
+    void *again = call_mmap(reserved, length, PROT_NONE, MAP_NORESERVE | MAP_FIXED_NOREPLACE);
+    if (again != NULL)
+        call_munmap(again, length);
+}
+
 bool os_move(void *start, size_t length, void *reserved, size_t new_length)
 {
-    if (call_mremap(start, length, new_length, MREMAP_MAYMOVE | MREMAP_FIXED, reserved) == NULL)
+    check(new_length >= length);
+    if (call_mremap(start, length, new_length, MREMAP_MAYMOVE | MREMAP_FIXED, reserved) == NULL) {
+        unreserve_after_refusal(reserved, new_length);
         return false;
-    if (new_length > length)
-        hold(new_length - length);
-    else
-        let_go(length - new_length);
+    }
+    hold(new_length - length);
     return true;
 }
 
@@ -236,8 +246,10 @@ void os_allow_huge_pages(bool allow)
 
 unsigned os_cpu_count(void)
 {
-    static unsigned char mask[CPU_MASK_BYTES]; /* threads that meet here write the same */
+    unsigned char mask[CPU_MASK_BYTES];
+    int saved_errno = errno;
     long length = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
+    errno = saved_errno;
     unsigned count = 0;
     for (long i = 0; i < length; i++)
         count += (unsigned)__builtin_popcount(mask[i]);
@@ -251,22 +263,11 @@ uint64_t os_clock_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static void pause_cpu(void)
-{
-#if defined(__x86_64__)
-    __asm__ volatile("pause");
-#elif defined(__aarch64__)
-    __asm__ volatile("isb");
-#else
-    fence_signal();
-#endif
-}
-
 void os_back_off(unsigned round)
 {
     if (round < ROUNDS_OF_PAUSES) {
         for (unsigned i = 0; i < 1u << round; i++)
-            pause_cpu();
+            thread_pause();
         return;
     }
     int saved_errno = errno;

@@ -43,8 +43,9 @@ bool os_purge(void *start, size_t length);
 bool os_resize(void *start, size_t length, size_t new_length);
 
 /* Moves a mapping's pages, without a copy, over the start of what os_reserve has reserved, and
- * there makes it `new_length` long, which must be the reserved length. False: refused, and both
- * are as they were. */
+ * there makes it `new_length` long, which must be the reserved length and no less than the old
+ * one. False: refused; the mapping is as it was, and the reservation is gone, or address space
+ * that nobody uses any more. */
 bool os_move(void *start, size_t length, void *reserved, size_t new_length);
 
 /* Whether mappings made from now on may get huge pages. They may not at first: see
@@ -62,9 +63,6 @@ void os_unmap_file(void *start, size_t length);
 /* The most memory that the process has had resident (VmHWM), 0 where /proc does not tell. Opens
  * a file. */
 size_t os_peak_rss_kib(void);
-
-/* The name that the program was started by, without its folder. */
-const char *os_program_name(void);
 
 uint64_t os_clock_ns(void); /* CLOCK_MONOTONIC */
 

@@ -1,5 +1,5 @@
 /*
- * What the process looks like from outside: files that others share with it, its name, its peak.
+ * What the process looks like from outside: files that others share with it, and its peak.
  * Only the counting flavour opens files.
  */
 #include <errno.h>
@@ -46,9 +46,4 @@ size_t os_peak_rss_kib(void)
     text[length > 0 ? length : 0] = '\0';
     const char *at = strstr(text, key);
     return at == NULL ? 0 : strtoul(at + sizeof key - 1, NULL, 10);
-}
-
-const char *os_program_name(void)
-{
-    return program_invocation_short_name;
 }

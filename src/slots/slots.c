@@ -1,5 +1,7 @@
 #include "slots/slots.h"
 
+#include <limits.h>
+
 #include "os/os.h"
 
 __thread struct slot_thread slot_thread;
@@ -31,7 +33,7 @@ uint32_t slots_count(struct slot_set *set)
     uint32_t count = load_acquire(&set->count);
     if (likely(count != 0))
         return count;
-    cas_relaxed(&set->wanted, 0u, DUET_TINY ? SLOTS_LEAST : os_cpu_count());
+    cas_relaxed(&set->wanted, 0u, os_cpu_count());
     count = map_slots(set, load_relaxed(&set->wanted));
     cas_release(&set->count, 0u, count);
     return load_acquire(&set->count);
@@ -103,9 +105,9 @@ static struct slot *add_reserve(struct slot_set *set)
 /* For a nested operation: whatever is free at once. */
 static struct slot *take_nested(struct slot_set *set)
 {
+    slots_count(set); /* from now on there is memory in more than one slot: searches begin */
     if (load_relaxed(&set->forking) == thread_self() && slot_try(fork_slot(set)))
         return fork_slot(set);
-    slots_count(set); /* from now on there is memory in more than one slot: searches begin */
     for (uint32_t number = 0; number < slots_in_all(set); number++) {
         struct slot *slot = slot_at(set, number);
         if (slot != NULL && slot != fork_slot(set) && slot_try(slot))
@@ -157,7 +159,7 @@ uint32_t slots_in_use(const struct slot_set *set)
 bool slots_are_shared(const struct slot_set *set)
 {
     /* The count is first asked for by a second thread, or by one that rotates or is nested. */
-    return load_relaxed(&set->count) != 0 || load_relaxed(&set->forking) == thread_self();
+    return load_relaxed(&set->count) != 0;
 }
 
 static bool is_fork_held(const struct slot *slot)
@@ -188,20 +190,38 @@ void slot_return_other(struct slot *other)
         slot_release(other);
 }
 
-static void revoke(struct slot *slot, uintptr_t owner)
+/* How many rounds of back-off fork waits for a slot: some 100 ms, the most of it asleep. */
+#define ROUNDS_OF_FORK 2000
+
+/* Takes the slot under the name of `owner`, if it can be had within so many rounds. */
+static bool revoke(struct slot *slot, uintptr_t owner, unsigned rounds)
 {
-    for (unsigned round = 0; !cas_acquire(&slot->owner, (uintptr_t)0, owner); round++)
+    for (unsigned round = 0; !cas_acquire(&slot->owner, (uintptr_t)0, owner); round++) {
+        if (round >= rounds)
+            return false;
         os_back_off(round);
+    }
+    return true;
+}
+
+static bool is_inside_a_slot(const struct slot_set *set)
+{
+    for (uint32_t number = 0; number < slots_in_all(set); number++) {
+        struct slot *slot = slot_at(set, number);
+        if (slot != NULL && slot_is_own(slot))
+            return true;
+    }
+    return false;
 }
 
 void slots_visit(struct slot_set *set, void (*visit)(struct slot *slot, void *context),
                  void *context)
 {
+    unsigned rounds = is_inside_a_slot(set) ? 0 : UINT_MAX;
     for (uint32_t number = 0; number < slots_in_all(set); number++) {
         struct slot *slot = slot_at(set, number);
-        if (slot == NULL || slot_is_own(slot))
+        if (slot == NULL || slot_is_own(slot) || !revoke(slot, thread_self(), rounds))
             continue;
-        revoke(slot, thread_self());
         visit(slot, context);
         slot_release(slot);
     }
@@ -211,10 +231,11 @@ void slots_fork_prepare(struct slot_set *set)
 {
     if (!thread_is_alone())
         slots_count(set); /* so that their number does not change any more */
+    unsigned rounds = is_inside_a_slot(set) ? 0 : ROUNDS_OF_FORK;
     for (uint32_t number = 0; number < slots_in_all(set); number++) {
         struct slot *slot = slot_at(set, number);
         if (slot != NULL && slot != fork_slot(set) && !slot_is_own(slot))
-            revoke(slot, thread_self() | SLOT_OWNER_FORK);
+            revoke(slot, thread_self() | SLOT_OWNER_FORK, rounds);
     }
     store_relaxed(&set->forking, thread_self());
 }
@@ -227,4 +248,16 @@ void slots_fork_end(struct slot_set *set)
         if (slot != NULL && is_fork_held(slot))
             slot_release(slot);
     }
+}
+
+void slots_fork_end_child(struct slot_set *set, void (*abandon)(struct slot *slot))
+{
+    for (uint32_t number = 0; number < slots_in_all(set); number++) {
+        struct slot *slot = slot_at(set, number);
+        if (slot == NULL || load_relaxed(&slot->owner) == 0 || slot_is_own(slot))
+            continue;
+        abandon(slot);
+        store_release(&slot->owner, 0);
+    }
+    slots_fork_end(set);
 }

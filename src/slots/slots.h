@@ -65,8 +65,8 @@ struct slot_set {
         .first = (char *)(storage), .stride = sizeof *(storage)                                    \
     }
 
-/* What is kept of each thread, which is all the thread-local storage that there is. It starts as
- * zeros and not as addresses of something, since the loader calls resolvers of IFUNCs, and they
+/* What is kept of each thread: all the thread-local storage of the library, but for a word of the
+ * checked build. It starts as zeros and not as addresses of something, since the loader calls resolvers of IFUNCs, and they
  * call malloc, before it fills in what thread-local variables start with. */
 struct slot_thread {
     struct slot *current; /* NULL: it has none yet */
@@ -120,13 +120,17 @@ uint32_t slots_in_use(const struct slot_set *set);
 uint32_t slots_count(struct slot_set *set);
 
 /* Revokes each slot in turn from whoever works in it, visits it, and lets go of it. Slots in
- * which this thread itself was interrupted are left out. */
+ * which this thread itself was interrupted are left out; and if there is one, so are those that
+ * others are in, since they may wait for this thread. */
 void slots_visit(struct slot_set *set, void (*visit)(struct slot *slot, void *context),
                  void *context);
 
-/* Around fork, in this order; `_end` in parent and child alike. Slots in which the forking
- * thread itself was interrupted (fork in a signal handler) stay as they are. */
+/* Around fork. Slots in which the forking thread itself was interrupted (fork in a signal handler)
+ * stay as they are. A thread that does not leave its slot for long, since it is in a signal handler
+ * or stopped, is not waited for: then the child, where that thread does not exist, has `abandon`
+ * make something usable of the slot's payload before it goes into rotation again. */
 void slots_fork_prepare(struct slot_set *set);
 void slots_fork_end(struct slot_set *set);
+void slots_fork_end_child(struct slot_set *set, void (*abandon)(struct slot *slot));
 
 #endif

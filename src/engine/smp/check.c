@@ -22,10 +22,17 @@ static_assert(sizeof(struct book) <= BOOK_RECORD_BYTES, "a book fits its record"
 
 static struct meta_pool books = META_POOL_INITIAL(BOOK_RECORD_BYTES, LOCK_RANK_ENGINE_METAS);
 
-uint32_t smp_check_slab(void)
+bool smp_check_open_book(uint32_t *book)
 {
-    struct meta *meta = meta_take(&books);
-    return meta == NULL ? 0 : meta->index;
+    struct meta *meta = DUET_CHECKED ? meta_take(&books) : NULL;
+    *book = meta != NULL ? meta->index : 0;
+    return meta != NULL || !DUET_CHECKED;
+}
+
+void smp_check_close_book(uint32_t book)
+{
+    if (DUET_CHECKED)
+        meta_give(&books, meta_at(&books, book));
 }
 
 void smp_check_fork_prepare(void)

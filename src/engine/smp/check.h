@@ -18,8 +18,10 @@ void smp_check_free_slow(void *cell, size_t cell_bytes);
 struct smp_class;
 void smp_check_list_slow(const struct smp_class *cells, size_t cell_bytes);
 
-/* The book of a new slab: the index of its meta, 0 if there is no memory for it. */
-uint32_t smp_check_slab(void);
+/* The book of a new slab: the index of its meta. False: no memory. Closed again if there is to be
+ * no slab. In other builds the index is 0. */
+bool smp_check_open_book(uint32_t *book);
+void smp_check_close_book(uint32_t book);
 
 void smp_check_fork_prepare(void);
 void smp_check_fork_end(void);

@@ -26,7 +26,7 @@
  * engine has one of this name:
  *   ENGINE_NAME, ENGINE_CLASSES, engine_class, engine_class_bytes, engine_class_at,
  *   engine_is_cell, engine_alloc, engine_free (hot), engine_alloc_slow, engine_free_slow,
- *   engine_fork_prepare, engine_fork_end, engine_configure, engine_count.
+ *   engine_fork_prepare, engine_fork_end, engine_fork_end_child, engine_configure, engine_count.
  */
 #ifndef DUET_ENGINE_SMP_ENGINE_H
 #define DUET_ENGINE_SMP_ENGINE_H
@@ -109,13 +109,9 @@ ALWAYS_INLINE bool engine_is_cell(const void *ptr, size_t class)
     return is_aligned((uintptr_t)ptr, engine_class_bytes(class));
 }
 
-/* A cell, or NULL: then engine_alloc_slow is to be called. *zeroed says whether it reads as
- * zero. */
-ALWAYS_INLINE void *engine_alloc(size_t class, bool *zeroed)
+/* A cell of the slot's own, from its list or else its newest slab; NULL if it has none. */
+ALWAYS_INLINE void *smp_pop(struct smp_slot *slot, size_t class, bool *zeroed)
 {
-    struct smp_slot *slot = (struct smp_slot *)slot_thread.current;
-    if (unlikely(slot == NULL) || unlikely(!slot_try(&slot->head)))
-        return NULL;
     struct smp_class *cells = &slot->classes[class];
     void **cell = cells->free;
     *zeroed = false;
@@ -128,6 +124,29 @@ ALWAYS_INLINE void *engine_alloc(size_t class, bool *zeroed)
     }
     smp_check_alloc(cell, engine_class_bytes(class));
     smp_check_list(cells, engine_class_bytes(class));
+    return cell;
+}
+
+/* Onto the slot's list. */
+ALWAYS_INLINE void smp_push(struct smp_slot *slot, void *ptr, size_t class)
+{
+    struct smp_class *cells = &slot->classes[class];
+    if (unlikely(cells->free == ptr))
+        fatal_pointer("free", ptr, "was freed twice");
+    smp_check_free(ptr, engine_class_bytes(class));
+    *(void **)ptr = cells->free;
+    store_relaxed(&cells->free, ptr);
+    smp_check_list(cells, engine_class_bytes(class));
+}
+
+/* A cell, or NULL: then engine_alloc_slow is to be called. *zeroed says whether it reads as
+ * zero. */
+ALWAYS_INLINE void *engine_alloc(size_t class, bool *zeroed)
+{
+    struct smp_slot *slot = (struct smp_slot *)slot_thread.current;
+    if (unlikely(slot == NULL) || unlikely(!slot_try(&slot->head)))
+        return NULL;
+    void *cell = smp_pop(slot, class, zeroed);
     slot_release(&slot->head);
     return cell;
 }
@@ -140,13 +159,7 @@ ALWAYS_INLINE bool engine_free(void *ptr, size_t class)
     struct smp_slot *slot = (struct smp_slot *)slot_thread.current;
     if (unlikely(slot == NULL) || unlikely(!slot_try(&slot->head)))
         return false;
-    struct smp_class *cells = &slot->classes[class];
-    if (unlikely(cells->free == ptr))
-        fatal_pointer("free", ptr, "was freed twice");
-    smp_check_free(ptr, engine_class_bytes(class));
-    *(void **)ptr = cells->free;
-    store_relaxed(&cells->free, ptr);
-    smp_check_list(cells, engine_class_bytes(class));
+    smp_push(slot, ptr, class);
     slot_release(&slot->head);
     return true;
 }
@@ -157,11 +170,13 @@ COLD void *engine_alloc_slow(size_t class, bool *zeroed);
 /* As engine_free, for every case. Stops the program if ptr is not the start of a cell. */
 COLD void engine_free_slow(void *ptr, size_t class);
 
-/* Options, before the second thread starts. 0: the default. */
+/* As the library is loaded: how many slots, at least SLOTS_LEAST. */
 void engine_configure(uint32_t slots);
 
+/* Around fork: prepare, then one of the others, in the parent and in the child. */
 void engine_fork_prepare(void);
 void engine_fork_end(void);
+void engine_fork_end_child(void);
 
 struct engine_count {
     size_t cells;      /* handed out */

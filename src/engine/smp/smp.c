@@ -23,24 +23,7 @@ static_assert(sizeof(struct smp_slot) % CACHE_LINE_PAIR == 0, "slots share no ca
 
 void engine_configure(uint32_t slots)
 {
-    cas_relaxed(&smp_slots.wanted, 0u, (uint32_t)max_size(slots, slots != 0 ? SLOTS_LEAST : 0));
-}
-
-/* From the list, else from the newest slab. As engine_alloc, with the slot held. */
-static void *take_cell(struct smp_class *cells, size_t class, bool *zeroed)
-{
-    void **cell = cells->free;
-    *zeroed = false;
-    if (cell != NULL) {
-        store_relaxed(&cells->free, *cell);
-    } else if ((uintptr_t)cells->next % SMP_SLAB_BYTES != 0) {
-        cell = (void **)cells->next;
-        cells->next += engine_class_bytes(class);
-        *zeroed = true;
-    }
-    smp_check_alloc(cell, engine_class_bytes(class));
-    smp_check_list(cells, engine_class_bytes(class));
-    return cell;
+    cas_relaxed(&smp_slots.wanted, 0u, slots);
 }
 
 static bool has_free_cells(const struct slot *slot, size_t class)
@@ -73,28 +56,24 @@ static bool take_over_deferred(struct smp_slot *home, size_t class)
     return list != NULL;
 }
 
-/* As in SmpAllocator, a slab is cut with the slot held: the cells behind the first are for it. */
-static bool cut_slab(struct smp_class *cells, size_t class)
+/* As in SmpAllocator, a slab is cut with the slot held: the cells behind the first are for it.
+ * Returns the first, since its address as `next` would mean that there is none. */
+static void *cut_slab(struct smp_class *cells, size_t class)
 {
-    uint32_t book = DUET_CHECKED ? smp_check_slab() : 0;
     struct span span;
-    if (!span_take(&span, 1, (uint8_t)(TABLE_ENGINE_FIRST + class), book))
-        return false;
+    uint32_t book;
+    if (!smp_check_open_book(&book))
+        return NULL;
+    if (!span_take(&span, 1, (uint8_t)(TABLE_ENGINE_FIRST + class), book)) {
+        smp_check_close_book(book);
+        return NULL;
+    }
     if (!span.zeroed)
         memset(span.start, 0, SMP_SLAB_BYTES); /* never so far: smp gives no span back */
     add_relaxed(&slabs[class], 1);
-    cells->next = span.start;
-    return true;
-}
-
-/* The first cell of a slab has the slab's address, which as `next` means that there is none. */
-static void *take_first_of_slab(struct smp_class *cells, size_t class, bool *zeroed)
-{
-    void *cell = cells->next;
-    cells->next += engine_class_bytes(class);
-    *zeroed = true;
-    smp_check_alloc(cell, engine_class_bytes(class));
-    return cell;
+    cells->next = span.start + engine_class_bytes(class);
+    smp_check_alloc(span.start, engine_class_bytes(class));
+    return span.start;
 }
 
 void *engine_alloc_slow(size_t class, bool *zeroed)
@@ -102,15 +81,16 @@ void *engine_alloc_slow(size_t class, bool *zeroed)
     struct smp_slot *slot = (struct smp_slot *)slot_take(&smp_slots);
     if (slot == NULL)
         return NULL;
-    struct smp_class *cells = &slot->classes[class];
-    void *cell = take_cell(cells, class, zeroed);
+    void *cell = smp_pop(slot, class, zeroed);
     if (cell == NULL &&
         (take_over_deferred(slot, class) || take_over_list(slot, class, SMP_MAX_ALLOC_SEARCH)))
-        cell = take_cell(cells, class, zeroed);
-    if (cell == NULL && cut_slab(cells, class))
-        cell = take_first_of_slab(cells, class, zeroed);
+        cell = smp_pop(slot, class, zeroed);
+    if (cell == NULL) {
+        cell = cut_slab(&slot->classes[class], class);
+        *zeroed = true;
+    }
     if (cell == NULL && take_over_list(slot, class, slots_in_all(&smp_slots)))
-        cell = take_cell(cells, class, zeroed);
+        cell = smp_pop(slot, class, zeroed);
     slot_release(&slot->head);
     return cell;
 }
@@ -132,13 +112,7 @@ void engine_free_slow(void *ptr, size_t class)
         defer_free(ptr, class);
         return;
     }
-    struct smp_class *cells = &slot->classes[class];
-    if (cells->free == ptr)
-        fatal_pointer("free", ptr, "was freed twice");
-    smp_check_free(ptr, engine_class_bytes(class));
-    *(void **)ptr = cells->free;
-    store_relaxed(&cells->free, ptr);
-    smp_check_list(cells, engine_class_bytes(class));
+    smp_push(slot, ptr, class);
     slot_release(&slot->head);
 }
 
@@ -152,6 +126,20 @@ void engine_fork_end(void)
 {
     smp_check_fork_end();
     slots_fork_end(&smp_slots);
+}
+
+/* Somebody was in the middle of an operation: what its lists led to is lost to the child. */
+static void abandon_slot(struct slot *slot)
+{
+    struct smp_slot *abandoned = (struct smp_slot *)slot;
+    for (size_t class = 0; class < ENGINE_CLASSES; class++)
+        abandoned->classes[class] = (struct smp_class){NULL, NULL};
+}
+
+void engine_fork_end_child(void)
+{
+    smp_check_fork_end();
+    slots_fork_end_child(&smp_slots, abandon_slot);
 }
 
 static void count_slot(struct slot *slot, void *context)

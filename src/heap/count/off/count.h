@@ -49,11 +49,16 @@ static inline void count_held(void)
 {
 }
 
-static inline void count_start(void)
+static inline void count_start(const char *program)
 {
+    (void)program;
 }
 
 static inline void count_end(void)
+{
+}
+
+static inline void count_fork_prepare(void)
 {
 }
 

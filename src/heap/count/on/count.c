@@ -25,6 +25,10 @@ static uint32_t snapshot_busy;
 /* Far enough below 0 that no process comes up from there or wraps around. */
 struct count_shard count_nobodys = {.until_look = INT64_MIN / 2};
 
+/* Read once: a program may clear its environment, or change its own name. */
+static char file_path[256];
+static char program_name[sizeof early_record.program];
+
 static pthread_key_t shard_key; /* its destructor tells of threads that exit */
 static bool shard_key_exists;
 
@@ -127,14 +131,18 @@ static struct count_shard *find_free_shard(void)
     return &count_nobodys;
 }
 
-void count_bind(void)
+static void take_shard(void)
 {
-    if (slot_thread.companion != NULL)
-        return;
     struct count_shard *shard = find_free_shard();
     slot_thread.companion = shard;
     if (shard_key_exists && shard != &count_nobodys)
         pthread_setspecific(shard_key, shard); /* may allocate, hence comes last */
+}
+
+void count_bind(void)
+{
+    if (slot_thread.companion == NULL)
+        take_shard();
 }
 
 static void thread_exits(void *shard_of_thread)
@@ -252,10 +260,9 @@ void count_failure(void)
 /* Takes the next record of the launcher's file. NULL: there is no launcher, or no room. */
 static struct count_record *take_record(void)
 {
-    const char *path = secure_getenv(COUNT_FILE_ENV);
-    if (path == NULL || path[0] == '\0')
+    if (file_path[0] == '\0')
         return NULL;
-    struct count_file_header *header = os_map_file(path, 0, COUNT_FILE_HEADER_BYTES);
+    struct count_file_header *header = os_map_file(file_path, 0, COUNT_FILE_HEADER_BYTES);
     if (header == NULL)
         return NULL;
     struct count_record *taken = NULL;
@@ -263,7 +270,7 @@ static struct count_record *take_record(void)
         header->record_stride == COUNT_RECORD_STRIDE) {
         uint64_t number = add_relaxed(&header->taken, 1);
         if (number < COUNT_FILE_RECORDS)
-            taken = os_map_file(path, COUNT_FILE_HEADER_BYTES + number * COUNT_RECORD_STRIDE,
+            taken = os_map_file(file_path, COUNT_FILE_HEADER_BYTES + number * COUNT_RECORD_STRIDE,
                                 COUNT_RECORD_STRIDE);
     }
     os_unmap_file(header, COUNT_FILE_HEADER_BYTES);
@@ -278,38 +285,35 @@ static void describe_process(struct count_record *new_record)
     new_record->small_rows = ENGINE_CLASSES;
     for (size_t class = 0; class < ENGINE_CLASSES; class++)
         new_record->row_bytes[class] = engine_class_bytes(class);
-    strncpy(new_record->program, os_program_name(), sizeof new_record->program - 1);
+    memcpy(new_record->program, program_name, sizeof new_record->program);
     strncpy(new_record->engine, ENGINE_NAME, sizeof new_record->engine - 1);
 }
 
-/* What the parent had live when it forked, as its shards tell it. */
-static void inherit(struct count_record *child, const struct count_record *parent)
-{
-    for (size_t row = 0; row < COUNT_ROWS; row++) {
-        child->inherited_cells[row] = live_cells(parent, row);
-        if (row < ENGINE_CLASSES)
-            child->live_bytes += child->inherited_cells[row] * (int64_t)engine_class_bytes(row);
-    }
-    for (size_t row = 0; row < COUNT_LARGE_ROWS; row++) {
-        child->inherited_large_bytes[row] = live_large_bytes(parent, row);
-        child->live_bytes += child->inherited_large_bytes[row];
-    }
-    child->live_peak_bytes = child->live_bytes;
-}
-
-/* Makes `next` the process's record, in a process of one thread. */
+/* Makes `next` the process's record, in a process of one thread. The thread keeps having a shard
+ * throughout, for the sake of signal handlers. */
 static void change_record(struct count_record *next)
 {
+    slot_thread.companion = &count_nobodys;
     record = next;
-    slot_thread.companion = NULL;
+    snapshot_busy = 0;
     store_release(&next->state, (uint32_t)COUNT_RUNNING);
     take_snapshot(next->live_bytes);
-    count_bind();
+    take_shard();
     count_held();
 }
 
-void count_start(void)
+static void remember_names(const char *program)
 {
+    const char *path = secure_getenv(COUNT_FILE_ENV);
+    if (path != NULL && strlen(path) < sizeof file_path)
+        strcpy(file_path, path);
+    const char *slash = strrchr(program, '/');
+    strncpy(program_name, slash != NULL ? slash + 1 : program, sizeof program_name - 1);
+}
+
+void count_start(const char *program)
+{
+    remember_names(program);
     shard_key_exists = pthread_key_create(&shard_key, thread_exits) == 0;
     struct count_record *own = take_record();
     if (own == NULL)
@@ -327,21 +331,47 @@ void count_start(void)
     change_record(own);
 }
 
+/* What the process has live, as its child will inherit it. Kept here, since the record goes on
+ * changing while the child starts. */
+static struct {
+    int64_t cells[COUNT_ROWS];
+    int64_t large_bytes[COUNT_LARGE_ROWS];
+} at_fork;
+
+void count_fork_prepare(void)
+{
+    for (size_t row = 0; row < COUNT_ROWS; row++)
+        at_fork.cells[row] = live_cells(record, row);
+    for (size_t row = 0; row < COUNT_LARGE_ROWS; row++)
+        at_fork.large_bytes[row] = live_large_bytes(record, row);
+}
+
+static void inherit(struct count_record *child)
+{
+    for (size_t row = 0; row < COUNT_ROWS; row++) {
+        child->inherited_cells[row] = at_fork.cells[row];
+        if (row < ENGINE_CLASSES)
+            child->live_bytes += at_fork.cells[row] * (int64_t)engine_class_bytes(row);
+    }
+    for (size_t row = 0; row < COUNT_LARGE_ROWS; row++) {
+        child->inherited_large_bytes[row] = at_fork.large_bytes[row];
+        child->live_bytes += at_fork.large_bytes[row];
+    }
+    child->live_peak_bytes = child->live_bytes;
+}
+
 void count_fork_child(void)
 {
-    struct count_record *own = take_record();
-    if (own == NULL)
-        own = &early_record; /* not the parent's */
-    const struct count_record *parent = record;
-    if (own == parent)
+    struct count_record *parent = record;
+    if (parent == &early_record)
         return;
-    if (own != &early_record) {
+    struct count_record *own = take_record();
+    if (own != NULL) {
         describe_process(own);
-        inherit(own, parent);
+        inherit(own);
     }
-    change_record(own);
-    if (parent != &early_record)
-        os_unmap_file((void *)parent, COUNT_RECORD_STRIDE);
+    change_record(own != NULL ? own : &early_record); /* in any case not the parent's */
+    os_unmap_file(parent, COUNT_RECORD_STRIDE);
 }
 
 void count_end(void)

@@ -56,9 +56,11 @@ void count_renewed(void);
 void count_failure(void);
 void count_held(void); /* after calls that may have mapped memory */
 
-/* When the library is loaded, when the process exits, and in a child of fork. */
-void count_start(void);
+/* When the library is loaded, by the path that the program was started by; when the process exits;
+ * before fork and in its child, with all slots held. */
+void count_start(const char *program);
 void count_end(void);
+void count_fork_prepare(void);
 void count_fork_child(void);
 
 #endif
