@@ -167,21 +167,41 @@ static bool is_fork_held(const struct slot *slot)
     return load_relaxed(&slot->owner) == (thread_self() | SLOT_OWNER_FORK);
 }
 
-struct slot *slot_take_other(struct slot_set *set, struct slot *home, uint32_t most,
-                             slot_wanted *wanted, size_t context)
+/* A slot that is wanted but busy is waited for so long: through all pauses, and some yields that let
+ * a thread that was preempted in it get on. What the search saves is kept for ever. */
+#define ROUNDS_OF_SEARCH 8
+
+/* One search. *busy: there was a wanted slot that could not be had. */
+static struct slot *search(struct slot_set *set, struct slot *home, uint32_t most,
+                           slot_wanted *wanted, size_t context, bool *busy)
 {
     uint32_t in_all = slots_in_all(set);
     uint32_t number = home->next_to_search % in_all;
     struct slot *found = NULL;
     for (uint32_t i = 0; i < min_size(most, in_all) && found == NULL; i++) {
         struct slot *slot = slot_at(set, number);
-        if (slot != NULL && slot != home && wanted(slot, context) &&
-            (is_fork_held(slot) || slot_try(slot)))
-            found = slot;
+        if (slot != NULL && slot != home && wanted(slot, context)) {
+            if (is_fork_held(slot) || slot_try(slot))
+                found = slot;
+            else
+                *busy = *busy || !slot_is_own(slot);
+        }
         number = number + 1 < in_all ? number + 1 : 0;
     }
     home->next_to_search = number;
     return found;
+}
+
+struct slot *slot_take_other(struct slot_set *set, struct slot *home, uint32_t most,
+                             slot_wanted *wanted, size_t context)
+{
+    for (unsigned round = 0;; round++) {
+        bool busy = false;
+        struct slot *found = search(set, home, most, wanted, context, &busy);
+        if (found != NULL || !busy || round >= ROUNDS_OF_SEARCH)
+            return found;
+        os_back_off(round);
+    }
 }
 
 void slot_return_other(struct slot *other)

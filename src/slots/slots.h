@@ -100,8 +100,8 @@ struct slot *slot_take(struct slot_set *set);
 /* Looks through up to `most` other slots than `home`, which the caller holds, each search going on
  * where the last one ended, and takes the first that `wanted` says yes of and that is free, or that
  * the caller, if it is forking, holds anyway. `wanted` is asked of slots that others may be in, so
- * its answer is a guess. NULL: there is none. The current slot stays as it is.
- * slot_return_other gives the slot back. */
+ * its answer is a guess. One that is wanted but busy is waited for, though not long. NULL: there
+ * is none. The current slot stays as it is. slot_return_other gives the slot back. */
 typedef bool slot_wanted(const struct slot *slot, size_t context);
 struct slot *slot_take_other(struct slot_set *set, struct slot *home, uint32_t most,
                              slot_wanted *wanted, size_t context);
