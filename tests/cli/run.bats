@@ -98,6 +98,38 @@ wait_until() { # COMMAND...: up to 10 s
     run -125 "$duet" run -o thp=2 true
     run -125 "$duet" run -o colour=red true
     [[ $output == *"no such option"* ]]
+    run -125 "$duet" run --json "" true
+    [[ $output == *"--json wants the name of a file"* ]]
+}
+
+@test "one line tells of a mistake in the words, and where help is" {
+    refuse() { # WORDS...
+        run -125 "$duet" run "$@"
+        [ "${#lines[@]}" = 1 ]
+        [[ $output == "duet run: "*"duet run --help"* ]]
+    }
+    refuse
+    refuse --no-such-option true
+    refuse -x true
+    refuse --help=now
+    refuse --json
+    refuse -o
+    refuse --json "" true
+    refuse -o slots true
+    refuse -o slots=many true
+    refuse -o colour=red true
+    refuse --engine tea true
+}
+
+@test "slots= takes what the library takes: 2 to 65536" {
+    for number in 0 1 65537 99999999999999999999 -2 +4 0x10 "" " 4" "4 "; do
+        run -125 "$duet" run -o "slots=$number" true
+        [[ $output == *"from 2 to 65536"* ]]
+    done
+    for number in 2 65536; do
+        run -0 "$duet" run -o slots=$number true
+        [[ $output != *"slots takes"* ]]
+    done
 }
 
 @test "an engine that is not there is named, with those that are" {
@@ -267,7 +299,8 @@ assert end.returncode == -getattr(signal, "SIG" + sys.argv[3]), end.returncode' 
     fi
     # For root nothing changes, and the loader preloads.
     run -0 --separate-stderr "$duet" run -- "$work/setuid"
-    [[ $stderr == *"live at the end"* ]]
+    [[ $stderr == *"duet: setuid (process "* ]]
+    [[ $stderr != *"was not loaded"* ]]
 }
 
 # ---- Signals -------------------------------------------------------------------------------
@@ -337,8 +370,9 @@ END
             wait_until test -e "$work/ready"
             printf '\003'
             wait_until test -e "$work/done"
-        } | script -qec "$duet run -- bash $work/main.sh $work" /dev/null
+        } | SHELL=/bin/sh script -qec "exec $duet run -- bash $work/main.sh $work" /dev/null
     }
+    # script(1) starts a shell, which would be one more to get the signal: hence exec.
     run -4 press_ctrl_c
     [[ $output == *"count 1"* ]]
     [[ $output == *"with exit status 4"* ]]
@@ -368,6 +402,82 @@ END
     [ "$output" = slots=3,slots=4,thp=0 ]
     run -0 --separate-stderr "$duet" run -- sh -c 'echo ${DUET_OPTIONS-none}'
     [ "$output" = none ]
+}
+
+# Prints the number of slots, with eight threads at work at once.
+slots_with() { # NUMBER
+    "$duet" run -o slots="$1" -o stats=1 -- "$work/threads" 2>&1 |
+        sed -n 's/^  slots in use: //p'
+}
+
+@test "slots= sets the number of slots" {
+    compile threads -O0 -pthread <<'END'
+#include <pthread.h>
+#include <stdlib.h>
+static pthread_barrier_t barrier;
+static void *work(void *unused)
+{
+    void *volatile block = malloc(100);
+    pthread_barrier_wait(&barrier);
+    free(block);
+    return unused;
+}
+int main(void)
+{
+    pthread_t threads[8];
+    pthread_barrier_init(&barrier, NULL, 8);
+    for (int i = 0; i < 8; i++) pthread_create(&threads[i], NULL, work, NULL);
+    for (int i = 0; i < 8; i++) pthread_join(threads[i], NULL);
+    return 0;
+}
+END
+    [ "$(slots_with 2)" = 2 ]
+    [ "$(slots_with 8)" = 8 ]
+}
+
+@test "stats=1 and verbose=1 make the library speak, and nothing else does" {
+    # Not a program that closes stderr before the library's destructor, as coreutils do.
+    echo 'int main(void) { return 0; }' | compile nothing
+    run -0 --separate-stderr "$duet" run -o stats=0 -o verbose=0 -- "$work/nothing"
+    [[ $stderr != *"the heap, engine"* ]]
+    [[ $stderr != *"duet: version"* ]]
+    run -0 --separate-stderr "$duet" run -o stats=1 -- "$work/nothing"
+    [[ $stderr == *"duet: the heap, engine smp"*"bytes held from the OS: "* ]]
+    [[ $stderr != *"duet: version"* ]]
+    run -0 --separate-stderr "$duet" run -o verbose=1 -- "$work/nothing"
+    [[ $stderr == *"duet: version "*", engine smp"* ]]
+    [[ $stderr != *"the heap, engine"* ]]
+}
+
+@test "the heap has no huge pages unless thp=1" {
+    [ -e /sys/kernel/mm/transparent_hugepage ] || skip "a kernel without huge pages"
+    # Prints the flags of the mappings in which a cell and a large block lie.
+    compile flags -O0 <<'END'
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+int main(void)
+{
+    static char line[4096];
+    void *blocks[2] = {malloc(100), malloc(8 << 20)};
+    uintptr_t start = 0, end = 0, from, to;
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    while (maps && fgets(line, sizeof line, maps)) {
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) start = from, end = to;
+        for (int i = 0; i < 2 && !strncmp(line, "VmFlags:", 8); i++)
+            if ((uintptr_t)blocks[i] >= start && (uintptr_t)blocks[i] < end)
+                printf("%s", line);
+    }
+    return 0;
+}
+END
+    run -0 --separate-stderr "$duet" run -- "$work/flags"
+    [ "${#lines[@]}" = 2 ]
+    [ "$(grep -cw nh <<<"$output")" = 2 ]
+    run -0 --separate-stderr "$duet" run -o thp=1 -- "$work/flags"
+    [ "${#lines[@]}" = 2 ]
+    run ! grep -w nh <<<"$output"
 }
 
 @test "the counters' file is private, and is gone afterwards" {
@@ -414,6 +524,210 @@ END
     done
     [ "$(field 'r["processes"][0]["ended_by"]')" = sudden ]
     [ "$(field 'r["processes"][0]["peak_rss_bytes"] > 0')" = True ]
+}
+
+# A program that makes known numbers of calls, in a build that removes none of them.
+compile_calls() {
+    compile calls -O0 -w -fno-builtin -D_GNU_SOURCE <<'END'
+#include <stdint.h>
+#include <stdlib.h>
+static void *blocks[1000];
+int main(void)
+{
+    for (int i = 0; i < 1000; i++) blocks[i] = malloc(100);
+    for (int i = 0; i < 400; i++) free(blocks[i]);
+    char *cell = malloc(500);
+    for (int i = 0; i < 10; i++) cell = realloc(cell, 490 + i);  /* stays in its class */
+    for (int i = 0; i < 5; i++) cell = realloc(cell, 20 << i);   /* each time another class */
+    char *block = malloc(1 << 20);
+    for (int i = 0; i < 3; i++) block = realloc(block, (1 << 20) - i); /* the same pages */
+
+    volatile size_t huge = SIZE_MAX / 4, too_long = SIZE_MAX - 100, half = SIZE_MAX / 2 + 2;
+    if (malloc(huge) || malloc(too_long) || calloc(half, 2) || reallocarray(NULL, half, 2) ||
+        realloc(cell, huge) || aligned_alloc(64, huge))
+        return 1;
+    return 0;
+}
+END
+}
+
+@test "calls are counted one by one" {
+    compile_calls
+    run -0 --separate-stderr "$duet" run --json "$work/report.json" -- "$work/calls"
+    p='r["processes"][0]'
+    [ "$(field "${p}['allocations']")" = 1002 ]
+    [ "$(field "${p}['frees']")" = 400 ]
+    [ "$(field "${p}['end_cells']")" = 602 ]
+    [ "$(field "${p}['reallocs']")" = 18 ]
+    [ "$(field "${p}['reallocs_moved']")" = 5 ]
+    [ "$(field "${p}['failures']")" = 6 ]
+    [ "$(field 'r["totals"]["failures"]')" = 6 ]
+    # Rows also have the cells that reallocs moved to.
+    [ "$(field "sum(x['allocated_cells'] for x in ${p}['rows'] if not x['large'])")" = 1006 ]
+    [[ $stderr == *"calls             1,002 allocations, 400 frees, 6 failures"* ]]
+    [[ $stderr == *"18 reallocs, of which 5 moved"* ]]
+    [[ $stderr == *"6 requests for memory failed."* ]]
+}
+
+@test "one is no plural" {
+    compile one -O0 -w -fno-builtin <<'END'
+#include <stdint.h>
+#include <stdlib.h>
+int main(void)
+{
+    volatile size_t huge = SIZE_MAX / 4;
+    void *volatile block = malloc(10);
+    return malloc(huge) != NULL || block == NULL;
+}
+END
+    run -0 --separate-stderr "$duet" run -- "$work/one"
+    [[ $stderr == *"live at peak      16 B (exact), in 1 cell"$'\n'* ]]
+    [[ $stderr == *"live at the end   16 B, in 1 cell"$'\n'* ]]
+    [[ $stderr == *"1 allocation, 0 frees, 1 failure"$'\n'* ]]
+}
+
+@test "a peak between two looks is not below what the report says at most" {
+    # Cells of 1 KiB, of which all are freed again before the counts are looked at.
+    compile burst -O0 -fno-builtin <<'END'
+#include <signal.h>
+#include <stdlib.h>
+int main(int argc, char **argv)
+{
+    static void *cells[60];
+    int count = atoi(argv[1]);
+    for (int i = 0; i < count; i++) cells[i] = malloc(1000);
+    for (int i = 0; i < count; i++) free(cells[i]);
+    if (argc > 2) raise(SIGKILL);
+    return 0;
+}
+END
+    for how in "" killed; do
+        for count in 1 10 31 60; do
+            "$duet" run --json "$work/report.json" -- "$work/burst" $count $how 2>/dev/null || true
+            peak=$(field 'r["processes"][0]["peak_bytes"]')
+            error=$(field 'r["processes"][0]["peak_bytes_error"]')
+            ((peak <= count << 10 && count << 10 <= peak + error))
+        done
+    done
+    "$duet" run -- "$work/burst" 31 killed 2>"$work/err" || true
+    grep -q "live at peak      at most 31.0 KiB$" "$work/err"
+    # Nothing is built on such a peak.
+    run ! grep -E "×|times|of the peak" "$work/err"
+}
+
+@test "what can be live at most is not above what was held" {
+    # Churn by which, as far as its counts tell, twice as much could have been live.
+    compile churn -O0 -fno-builtin <<'END'
+#include <stdlib.h>
+int main(void)
+{
+    for (int i = 0; i < 28; i++) if (!malloc(30000)) return 1;
+    for (int i = 0; i < 1000; i++) free(malloc(30000));
+    return 0;
+}
+END
+    run -0 "$duet" run --json "$work/report.json" -- "$work/churn"
+    p='r["processes"][0]'
+    [ "$(field "${p}['peak_bytes'] >= 29 << 15")" = True ]
+    [ "$(field "${p}['peak_bytes'] + ${p}['peak_bytes_error'] <= ${p}['held_peak_bytes']")" = True ]
+}
+
+@test "the peak of several threads is not above what the report says at most" {
+    compile herd -O0 -fno-builtin -pthread <<'END'
+#include <pthread.h>
+#include <stdlib.h>
+static pthread_barrier_t barrier;
+static void *work(void *unused)
+{
+    void *cells[40];
+    for (int i = 0; i < 40; i++) cells[i] = malloc(1000);
+    pthread_barrier_wait(&barrier);
+    for (int i = 0; i < 40; i++) free(cells[i]);
+    return unused;
+}
+int main(void)
+{
+    pthread_t threads[4];
+    pthread_barrier_init(&barrier, NULL, 4);
+    for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, work, NULL);
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    return 0;
+}
+END
+    run -0 --separate-stderr "$duet" run --json "$work/report.json" -- "$work/herd"
+    p='r["processes"][0]'
+    [ "$(field "${p}['peak_bytes'] + ${p}['peak_bytes_error'] >= 4 * 40 * 1000")" = True ]
+}
+
+@test "what was live at the end stands for the peak where it is as much" {
+    compile kept -O0 -fno-builtin <<'END'
+#include <stdlib.h>
+int main(void)
+{
+    for (int i = 0; i < 100; i++) if (!malloc(100)) return 1;
+    return 0;
+}
+END
+    run -0 --separate-stderr "$duet" run --json "$work/report.json" -- "$work/kept"
+    [[ $stderr == *"live at peak      12.5 KiB (exact), in 100 cells"* ]]
+    [ "$(field 'r["processes"][0]["peak_bytes"]')" = 12800 ]
+    [ "$(field 'r["processes"][0]["peak_bytes_error"]')" = 0 ]
+    [ "$(field '[x["peak_cells"] for x in r["processes"][0]["rows"]]')" = "[100]" ]
+}
+
+@test "peak RSS is what the kernel says" {
+    compile resident -O0 -fno-builtin <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+int main(void)
+{
+    struct rusage usage;
+    memset(malloc(64 << 20), 1, 64 << 20);
+    getrusage(RUSAGE_SELF, &usage);
+    printf("%ld\n", usage.ru_maxrss * 1024);
+    return 0;
+}
+END
+    run -0 --separate-stderr "$duet" run --json "$work/report.json" -- "$work/resident"
+    for value in 'r["processes"][0]["peak_rss_bytes"]' 'r["largest_rss_bytes"]'; do
+        [ "$(field "abs($value - $output) < 2 << 20")" = True ]
+    done
+    [ "$(field 'r["processes"][0]["peak_rss_exact"]')" = True ]
+    [[ $stderr =~ "peak RSS          "6[4-9]\.[0-9]" MiB" ]]
+}
+
+@test "user time is user time, and system time system time" {
+    compile busy -O0 <<'END'
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+static double seconds(struct timeval time) { return time.tv_sec + time.tv_usec / 1e6; }
+int main(int argc, char **argv)
+{
+    static char bytes[1 << 20];
+    struct rusage usage = {0};
+    int zeros = open("/dev/zero", O_RDONLY);
+    /* Half a second of the one that is asked for. */
+    while (seconds(*argv[1] == 'u' ? usage.ru_utime : usage.ru_stime) < 0.5) {
+        if (*argv[1] == 'u')
+            for (volatile int i = 0; i < 10000000; i++) {}
+        else
+            for (int i = 0; i < 20; i++) if (read(zeros, bytes, sizeof bytes) < 0) return 1;
+        getrusage(RUSAGE_SELF, &usage);
+    }
+    return 0;
+}
+END
+    for kind in user system; do
+        run -0 --separate-stderr "$duet" run --json "$work/report.json" -- "$work/busy" $kind
+        other=$([ $kind = user ] && echo system || echo user)
+        [ "$(field "r['${kind}_seconds'] >= 0.5 > 2 * r['${other}_seconds']")" = True ]
+        [[ $stderr =~ ([0-9.]+)" s user, "([0-9.]+)" s system" ]]
+        [ "${BASH_REMATCH[1]}" = "$(field '"%.3f" % r["user_seconds"]')" ]
+        [ "${BASH_REMATCH[2]}" = "$(field '"%.3f" % r["system_seconds"]')" ]
+    done
 }
 
 @test "the report leads with the process of the greatest peak" {
@@ -475,9 +789,10 @@ os._exit(0)'
 
 @test "colours on a terminal unless NO_COLOR is set" {
     command -v script >/dev/null || skip "no script(1)"
-    run -0 script -qec "$duet run true" /dev/null
+    export SHELL=/bin/sh
+    run -0 script -qec "exec $duet run true" /dev/null
     [[ $output == *$'\033'* ]]
-    NO_COLOR="" run -0 script -qec "$duet run true" /dev/null
+    NO_COLOR="" run -0 script -qec "exec $duet run true" /dev/null
     [[ $output != *$'\033'* ]]
 }
 
@@ -495,6 +810,38 @@ os._exit(0)'
     run -0 --separate-stderr "$duet" run -- env -u LD_PRELOAD true
     [[ $stderr == "duet: env "* ]]
     [[ $stderr != *"was not loaded"* ]]
+}
+
+@test "a program with an allocator of its own gets no report of zeros" {
+    compile own -O0 -fno-builtin <<'END'
+#include <stddef.h>
+#include <string.h>
+static char heap[1 << 20];
+static size_t used;
+void *malloc(size_t size)
+{
+    used += (size + 31) & ~(size_t)15;
+    return heap + used;
+}
+void free(void *block) { (void)block; }
+void *calloc(size_t count, size_t size) { return malloc(count * size); }
+void *realloc(void *old, size_t size) { return memmove(malloc(size), old ? old : heap, size); }
+int main(void) { return malloc(100) == NULL; }
+END
+    run -0 --separate-stderr "$duet" run --json "$work/report.json" -- "$work/own"
+    [[ $stderr == *"'own', but nothing was allocated through it"* ]]
+    [[ $stderr == *"an allocator of its own"* ]]
+    [[ $stderr != *"live at"* && $stderr != *"0 allocations"* ]]
+    [ "$(field 'r["loaded"]')" = True ]
+    # What ran in the process before it does not hide it.
+    run -0 --separate-stderr "$duet" run -- env "$work/own"
+    [[ $stderr == *"'own', but nothing was allocated through it"* ]]
+    [[ $stderr == *"duet: env (process "* ]]
+}
+
+@test "words of the command are as they were given; what is no UTF-8 is replaced" {
+    run -0 "$duet" run --json "$work/report.json" -- true $'a\tb\n"\\\x01' $'\xff\xc3\xa9\x80'
+    [ "$(field 'r["command"] == ["true", "a\tb\n\"\\\x01", "\ufffd\xe9\ufffd"]')" = True ]
 }
 
 @test "JSON on stdout follows the program's own output" {

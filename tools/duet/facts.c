@@ -35,9 +35,9 @@ static bool tell_failures(const struct process_summary *process, char *text)
 
     if (process->failures == 0)
         return false;
-    snprintf(text, SENTENCE_CHARS, "%s %s for want of memory.",
+    snprintf(text, SENTENCE_CHARS, "%s %s for memory failed.",
              format_count(count, process->failures),
-             process->failures == 1 ? "request failed" : "requests failed");
+             process->failures == 1 ? "request" : "requests");
     return true;
 }
 
@@ -56,7 +56,7 @@ static bool tell_concentration(const struct process_summary *process, char *text
         if (top == NULL || row->peak_bytes > top->peak_bytes)
             top = row;
     }
-    if (top == NULL || process->peak_cells < ALLOCATIONS_LEAST)
+    if (top == NULL || process->peak_cells < ALLOCATIONS_LEAST || !peak_is_firm(process))
         return false;
     double share = ratio(top->peak_bytes, sum);
     if (share < worth_saying)
@@ -100,7 +100,7 @@ static bool tell_held(const struct process_summary *process, char *text)
     const uint64_t least_bytes = 4 * 1024 * 1024; /* below, the first mapping makes the ratio */
     double times = ratio(process->held_peak_bytes, process->peak_bytes);
 
-    if (process->held_peak_bytes < least_bytes || times < worth_saying)
+    if (!peak_is_firm(process) || process->held_peak_bytes < least_bytes || times < worth_saying)
         return false;
     snprintf(text, SENTENCE_CHARS,
              "At most the allocator held %.1f times what the program had live at most.", times);
@@ -152,7 +152,7 @@ static bool tell_churn(const struct process_summary *process, char *text)
     double times = ratio(process->allocated_bytes, process->peak_bytes);
     char count[NUMBER_CHARS];
 
-    if (!has_enough(process) || times < worth_saying)
+    if (!has_enough(process) || !peak_is_firm(process) || times < worth_saying)
         return false;
     snprintf(text, SENTENCE_CHARS,
              "Over its life it allocated %s times as much as was live at most.",

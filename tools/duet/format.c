@@ -40,6 +40,15 @@ char *format_count(char buffer[NUMBER_CHARS], uint64_t count)
 
 static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
 
+char *format_things(char buffer[PHRASE_CHARS], uint64_t count, const char *thing)
+{
+    char number[NUMBER_CHARS];
+
+    snprintf(buffer, PHRASE_CHARS, "%s %s%s", format_count(number, count), thing,
+             count == 1 ? "" : "s");
+    return buffer;
+}
+
 char *format_bytes(char buffer[NUMBER_CHARS], uint64_t bytes)
 {
     double value = (double)bytes;
@@ -105,8 +114,8 @@ char *format_bar(char buffer[BAR_CHARS], double share, int width, const struct g
 
 /* ---- Text --------------------------------------------------------------------------------- */
 
-/* How many bytes the printable UTF-8 character at `text` has; 0: it is none. */
-static size_t character_bytes(const char *text, size_t length)
+/* How many bytes the UTF-8 character at `text` has, and its code; 0: it is none. */
+static size_t character_bytes(const char *text, size_t length, uint32_t *code_of)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     unsigned char first = (unsigned char)text[0];
@@ -118,37 +127,54 @@ static size_t character_bytes(const char *text, size_t length)
 
     if (bytes == 0 || bytes > length)
         return 0;
-    if (bytes == 1)
-        return first >= 0x20 && first != 0x7f ? 1 : 0;
 
-    uint32_t code = first & (0x7fu >> bytes);
+    uint32_t code = bytes == 1 ? first : first & (0x7fu >> bytes);
     for (size_t i = 1; i < bytes; i++) {
         unsigned char next = (unsigned char)text[i];
         if (next >> 6 != 2)
             return 0;
         code = code << 6 | (next & 0x3fu);
     }
-    /* Overlong, the control characters up to 0x9f, surrogates, beyond the end: none of them. */
-    bool valid = code >= least[bytes] && code >= 0xa0 && code <= 0x10ffff &&
-                 (code < 0xd800 || code > 0xdfff);
+    /* Overlong, surrogates, beyond the end: none of them. */
+    bool valid = code >= least[bytes] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
+    *code_of = code;
     return valid ? bytes : 0;
+}
+
+static bool is_control(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7f && code < 0xa0);
+}
+
+/* Copies with `instead` for each byte of what is no character, and for unwanted ones. */
+static void copy_text(char *out, size_t capacity, const char *text, size_t length,
+                      bool with_controls, const char *instead)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < length;) {
+        uint32_t code = 0;
+        size_t bytes = character_bytes(text + i, length - i, &code);
+        bool good = bytes != 0 && (with_controls || !is_control(code));
+        const char *from = good ? text + i : instead;
+        size_t added = good ? bytes : strlen(instead);
+        if (used + added >= capacity)
+            break;
+        memcpy(out + used, from, added);
+        used += added;
+        i += good ? bytes : 1;
+    }
+    out[used] = '\0';
 }
 
 void clean_text(char *out, size_t capacity, const char *text, size_t length)
 {
-    size_t used = 0;
+    copy_text(out, capacity, text, strnlen(text, length), false, "?");
+}
 
-    length = strnlen(text, length);
-    for (size_t i = 0; i < length;) {
-        size_t bytes = character_bytes(text + i, length - i);
-        size_t kept = bytes != 0 ? bytes : 1;
-        if (used + kept >= capacity)
-            break;
-        memcpy(out + used, bytes != 0 ? text + i : "?", kept);
-        used += kept;
-        i += kept;
-    }
-    out[used] = '\0';
+void repair_text(char *out, size_t capacity, const char *text)
+{
+    copy_text(out, capacity, text, strlen(text), true, "\xef\xbf\xbd");
 }
 
 int text_columns(const char *text)

@@ -11,6 +11,9 @@
 /* Room for any number below with its unit. */
 #define NUMBER_CHARS 32
 
+/* Room for a number and a word or two. */
+#define PHRASE_CHARS 64
+
 /* Room for the widest bar, of characters of three bytes. */
 #define BAR_CHARS 64
 
@@ -32,12 +35,19 @@ char *format_cell_bytes(char buffer[NUMBER_CHARS], uint64_t bytes); /* exact: 48
 char *format_seconds(char buffer[NUMBER_CHARS], uint64_t ns);       /* 1.234 s */
 char *format_percent(char buffer[NUMBER_CHARS], double share);      /* 61 %, <1 % */
 
+/* A count with what is counted, in the plural but for 1: "1 cell", "2,000 cells". */
+char *format_things(char buffer[PHRASE_CHARS], uint64_t count, const char *thing);
+
 /* A bar of up to `width` characters for a share from 0 to 1; anything above 0 can be seen. */
 char *format_bar(char buffer[BAR_CHARS], double share, int width, const struct glyphs *glyphs);
 
 /* Copies a string that ends at its NUL or at `length` and may hold anything: what is no valid
  * UTF-8, or not printable, becomes '?'. */
 void clean_text(char *out, size_t capacity, const char *text, size_t length);
+
+/* The same for a string that may also have control characters, and says what it was cleaned of:
+ * each byte of what is no valid UTF-8 becomes U+FFFD, of three bytes. */
+void repair_text(char *out, size_t capacity, const char *text);
 
 /* The number of columns of a clean string, a character counting as one. */
 int text_columns(const char *text);

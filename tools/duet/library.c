@@ -76,7 +76,7 @@ static void say_missing(const char *engine, const struct places *places)
     for (int i = 0; i < PLACES && engines[0] == '\0'; i++)
         list_engines(places->folders[i], engines);
     if (engines[0] != '\0')
-        say("there is no engine '%s'; there is:%s", engine, engines);
+        say_usage("there is no engine '%s', only:%s", engine, engines);
     else
         say("no library found: neither in %s, nor in %s, nor in %s", places->folders[0],
             places->folders[1], places->folders[2]);
@@ -123,9 +123,8 @@ bool library_find(const char *engine, struct library *library)
         if (!join(candidate, places.folders[i], file) || !realpath(candidate, library->path))
             continue;
         if (strpbrk(library->path, NOT_PRELOADABLE) != NULL) {
-            say("the library %s cannot be preloaded: LD_PRELOAD takes no path with a space, a "
-                "colon "
-                "or a '$' in it; move it to a folder without",
+            say("the library %s cannot be preloaded: LD_PRELOAD takes no path with a space, "
+                "a colon or a '$' in it; move it to a folder without",
                 library->path);
             return false;
         }

@@ -36,7 +36,7 @@ int main(int word_count, char **words)
     setlocale(LC_CTYPE, "");
 
     if (word_count < 2) {
-        say("which command? duet --help lists them");
+        say_usage("no command is named");
         return STATUS_LAUNCHER_FAILED;
     }
     if (strcmp(words[1], "run") == 0)
@@ -49,6 +49,6 @@ int main(int word_count, char **words)
         printf("duet " DUET_VERSION "\n");
         return finish_output(0);
     }
-    say("'%s' is no command; duet --help lists them", words[1]);
+    say_usage("'%s' is no command", words[1]);
     return STATUS_LAUNCHER_FAILED;
 }

@@ -8,8 +8,12 @@
 
 enum value_kind {
     VALUE_SWITCH, /* 0 or 1 */
-    VALUE_COUNT,  /* a whole number from 1 */
+    VALUE_SLOTS,  /* a whole number within the bounds below */
 };
+
+/* As in the library's front/options.c. */
+#define SLOTS_FEWEST 2
+#define SLOTS_MOST 65536
 
 static const struct {
     const char *key;
@@ -17,7 +21,7 @@ static const struct {
     const char *standard;
     const char *meaning;
 } options[] = {
-    {"slots", VALUE_COUNT, "one to a CPU, at least 2", "number of slots"},
+    {"slots", VALUE_SLOTS, "one to a CPU, at least 2", "number of slots, from 2 to 65536"},
     {"thp", VALUE_SWITCH, "0", "let the kernel back the heap with huge pages"},
     {"stats", VALUE_SWITCH, "0", "print the heap's figures on stderr at exit"},
     {"verbose", VALUE_SWITCH, "0", "say on stderr at the start which engine runs"},
@@ -44,17 +48,21 @@ void options_print(FILE *stream)
 
 static bool value_fits(enum value_kind kind, const char *value)
 {
-    /* Nine digits are more slots than any machine has CPUs, and fit every integer. */
+    char *end;
+
     if (kind == VALUE_SWITCH)
         return strcmp(value, "0") == 0 || strcmp(value, "1") == 0;
-    return strspn(value, "0123456789") == strlen(value) && strlen(value) <= 9 && atoi(value) >= 1;
+    if (value[0] < '0' || value[0] > '9')
+        return false;
+    unsigned long number = strtoul(value, &end, 10);
+    return *end == '\0' && number >= SLOTS_FEWEST && number <= SLOTS_MOST;
 }
 
 bool options_check(const char *entry)
 {
     const char *equals = strchr(entry, '=');
     if (equals == NULL || equals == entry) {
-        say("-o wants key=value, not '%s'", entry);
+        say_usage("-o takes KEY=VALUE, not '%s'", entry);
         return false;
     }
 
@@ -64,8 +72,11 @@ bool options_check(const char *entry)
             continue;
         if (value_fits(options[i].kind, equals + 1))
             return true;
-        say("-o %s wants %s=%s", entry, options[i].key,
-            options[i].kind == VALUE_SWITCH ? "0 or 1" : "a whole number from 1");
+        if (options[i].kind == VALUE_SWITCH)
+            say_usage("-o %s: %s takes 0 or 1", entry, options[i].key);
+        else
+            say_usage("-o %s: %s takes a whole number from %d to %d", entry, options[i].key,
+                      SLOTS_FEWEST, SLOTS_MOST);
         return false;
     }
     say("-o %s: there is no such option; duet run --help-options lists them", entry);

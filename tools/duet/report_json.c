@@ -24,18 +24,18 @@ static json_t *seconds(uint64_t ns)
     return json_real((double)ns / 1e9);
 }
 
-/* A string that may hold anything, made fit for JSON. */
+/* A string that may hold anything. jansson escapes control characters, but takes only UTF-8. */
 static json_t *text(const char *string)
 {
     size_t capacity = strlen(string) * 3 + 1;
-    char *clean = malloc(capacity);
+    char *repaired = malloc(capacity);
     json_t *made = NULL;
 
-    if (clean != NULL) {
-        clean_text(clean, capacity, string, strlen(string));
-        made = json_string(clean);
+    if (repaired != NULL) {
+        repair_text(repaired, capacity, string);
+        made = json_string(repaired);
     }
-    free(clean);
+    free(repaired);
     return made;
 }
 

@@ -19,7 +19,10 @@
 
 /* What stands before a figure, and names of programs in the list. */
 #define LABEL_COLUMNS 18
-#define NAME_COLUMNS 24
+#define NAME_COLUMNS 22
+
+/* A live peak in the list, perhaps with "<=". */
+#define PEAK_COLUMNS 13
 
 /* Other processes that get a line. A build has hundreds; the JSON report has them all. */
 #define OTHERS_MOST 20
@@ -125,44 +128,80 @@ static const char *rss_text(char buffer[NUMBER_CHARS + 16], const struct process
     return buffer;
 }
 
-static void print_live(FILE *stream, const struct process_summary *leader,
+/* Whether the peak is lost in its error, so that only an upper bound can be told. */
+static bool is_bound_only(const struct process_summary *process)
+{
+    return process->peak_bytes < process->peak_error_bytes;
+}
+
+/* Whether the rows were noted near enough to the peak to stand for it. */
+static bool rows_are_near(const struct process_summary *process)
+{
+    const double near = 0.02;
+    uint64_t rows = process->peak_rows_bytes;
+    uint64_t peak = process->peak_bytes;
+
+    return rows != 0 && ratio(rows < peak ? peak - rows : rows - peak, peak) <= near;
+}
+
+static void print_peak(FILE *stream, const struct process_summary *leader,
                        const struct style *style)
 {
     char bytes[NUMBER_CHARS];
     char error[NUMBER_CHARS];
-    char cells[NUMBER_CHARS];
+    char cells[PHRASE_CHARS];
+    bool exact = leader->peak_error_bytes == 0;
 
-    print_label(stream, "live at peak");
-    if (leader->peak_bytes < leader->peak_error_bytes) {
+    if (is_bound_only(leader)) {
         fprintf(stream, "at most %s\n",
                 format_bytes(bytes, leader->peak_bytes + leader->peak_error_bytes));
-    } else {
-        fprintf(stream, "%s (%s %s), in about %s cells\n", format_bytes(bytes, leader->peak_bytes),
-                style->glyphs->plus_minus, format_bytes(error, leader->peak_error_bytes),
-                format_count(cells, leader->peak_cells));
+        return;
     }
+    fprintf(stream, "%s (", format_bytes(bytes, leader->peak_bytes));
+    if (exact)
+        fprintf(stream, "exact)");
+    else
+        fprintf(stream, "%s %s)", style->glyphs->plus_minus,
+                format_bytes(error, leader->peak_error_bytes));
+    if (rows_are_near(leader))
+        fprintf(stream, ", in %s%s", exact && leader->peak_rows_at_end ? "" : "about ",
+                format_things(cells, leader->peak_cells, "cell"));
+    fputc('\n', stream);
+}
+
+static void print_live(FILE *stream, const struct process_summary *leader,
+                       const struct style *style)
+{
+    char bytes[NUMBER_CHARS];
+    char cells[PHRASE_CHARS];
+
+    print_label(stream, "live at peak");
+    print_peak(stream, leader, style);
 
     print_label(stream, leader->ending == ENDED_NOT_YET ? "live now" : "live at the end");
-    fprintf(stream, "%s, in %s cells\n", format_bytes(bytes, leader->live_bytes),
-            format_count(cells, leader->live_cells));
+    if (leader->live_cells == 0)
+        fprintf(stream, "nothing\n");
+    else
+        fprintf(stream, "%s, in %s\n", format_bytes(bytes, leader->live_bytes),
+                format_things(cells, leader->live_cells, "cell"));
 }
 
 static void print_calls(FILE *stream, const struct process_summary *leader)
 {
-    char allocations[NUMBER_CHARS];
-    char reallocs[NUMBER_CHARS];
+    char allocations[PHRASE_CHARS];
+    char reallocs[PHRASE_CHARS];
     char moved[NUMBER_CHARS];
-    char frees[NUMBER_CHARS];
-    char failures[NUMBER_CHARS];
+    char frees[PHRASE_CHARS];
+    char failures[PHRASE_CHARS];
 
     print_label(stream, "calls");
-    fprintf(stream, "%s allocations, %s frees, %s failures\n",
-            format_count(allocations, leader->allocations), format_count(frees, leader->frees),
-            format_count(failures, leader->failures));
+    fprintf(stream, "%s, %s, %s\n", format_things(allocations, leader->allocations, "allocation"),
+            format_things(frees, leader->frees, "free"),
+            format_things(failures, leader->failures, "failure"));
     if (leader->reallocs == 0)
         return;
     print_label(stream, "");
-    fprintf(stream, "%s reallocs, of which %s moved\n", format_count(reallocs, leader->reallocs),
+    fprintf(stream, "%s, of which %s moved\n", format_things(reallocs, leader->reallocs, "realloc"),
             format_count(moved, leader->reallocs_moved));
 }
 
@@ -180,7 +219,7 @@ static void print_held(FILE *stream, const struct process_summary *leader,
     }
     fprintf(stream, "%s at most, %s at the end", format_bytes(peak, leader->held_peak_bytes),
             format_bytes(end, leader->held_bytes));
-    if (leader->peak_bytes > leader->peak_error_bytes)
+    if (peak_is_firm(leader))
         fprintf(stream, "; at most %.2f %s the live peak",
                 ratio(leader->held_peak_bytes, leader->peak_bytes), style->glyphs->times);
     fputc('\n', stream);
@@ -196,6 +235,8 @@ static void print_leader(FILE *stream, const struct run_summary *run,
     print_times(stream, run, leader);
     print_label(stream, "peak RSS");
     fprintf(stream, "%s\n", rss_text(rss, leader));
+    if (is_silent(leader))
+        return;
     print_live(stream, leader, style);
     print_calls(stream, leader);
     print_held(stream, leader, style);
@@ -258,6 +299,13 @@ static void print_table(FILE *stream, const struct process_summary *leader,
     fprintf(stream, "%s\n", style->plain);
     for (unsigned i = 0; i < leader->row_count; i++)
         print_row(stream, &leader->rows[i], peak_bytes, allocated, style);
+    if (leader->peak_rows_bytes == 0) {
+        fprintf(stream, "  What was live by size at the peak was not noted.\n");
+    } else if (!rows_are_near(leader)) {
+        char bytes[NUMBER_CHARS];
+        fprintf(stream, "  What was live by size was noted at %s, some way from the peak.\n",
+                format_bytes(bytes, peak_bytes));
+    }
 }
 
 /* ---- The others, and all together ---------------------------------------------------------- */
@@ -273,10 +321,27 @@ static const char *ending_words(enum ending ending)
     return words[ending];
 }
 
+/* A live peak for the list: a bound where no more is known. */
+static const char *peak_text(char buffer[PHRASE_CHARS], const struct process_summary *process,
+                             const struct style *style)
+{
+    char bytes[NUMBER_CHARS];
+
+    if (is_silent(process))
+        return "-";
+    if (is_bound_only(process))
+        snprintf(buffer, PHRASE_CHARS, "%s %s", style->glyphs->at_most,
+                 format_bytes(bytes, process->peak_bytes + process->peak_error_bytes));
+    else
+        format_bytes(buffer, process->peak_bytes);
+    return buffer;
+}
+
 static void print_other(FILE *stream, const struct process_summary *process,
                         const struct style *style)
 {
     char number[NUMBER_CHARS];
+    char peak[PHRASE_CHARS];
     char rss[NUMBER_CHARS + 16];
     char name[sizeof process->program];
 
@@ -284,7 +349,7 @@ static void print_other(FILE *stream, const struct process_summary *process,
     shorten(name, sizeof name, NAME_COLUMNS, style->glyphs->ellipsis);
     fprintf(stream, "  %8" PRId32 "  ", process->pid);
     print_left(stream, name, NAME_COLUMNS);
-    print_right(stream, format_bytes(number, process->peak_bytes), 11);
+    print_right(stream, peak_text(peak, process, style), PEAK_COLUMNS);
     print_right(stream, format_count(number, process->allocations), 14);
     print_right(stream, rss_text(rss, process), 20);
     fprintf(stream, "  %s\n", ending_words(process->ending));
@@ -296,8 +361,8 @@ static void print_others(FILE *stream, const struct run_summary *run, const stru
 
     fprintf(stream, "\n%s  %8s  ", style->strong, "process");
     print_left(stream, "program", NAME_COLUMNS);
-    fprintf(stream, "%11s%14s%20s  ended by%s\n", "live peak", "allocations", "peak RSS",
-            style->plain);
+    fprintf(stream, "%*s%14s%20s  ended by%s\n", PEAK_COLUMNS, "live peak", "allocations",
+            "peak RSS", style->plain);
     for (uint32_t i = 1; i <= shown; i++)
         print_other(stream, &run->processes[i], style);
     if (shown + 1 < run->count) {
@@ -310,15 +375,15 @@ static void print_others(FILE *stream, const struct run_summary *run, const stru
 static void print_totals(FILE *stream, const struct run_summary *run)
 {
     char count[NUMBER_CHARS];
-    char allocations[NUMBER_CHARS];
+    char allocations[PHRASE_CHARS];
     char bytes[NUMBER_CHARS];
-    char frees[NUMBER_CHARS];
-    char failures[NUMBER_CHARS];
+    char frees[PHRASE_CHARS];
+    char failures[PHRASE_CHARS];
 
-    fprintf(stream, "\n  All %s processes: %s allocations (%s), %s frees, %s failures\n",
-            format_count(count, run->count), format_count(allocations, run->allocations),
-            format_bytes(bytes, run->allocated_bytes), format_count(frees, run->frees),
-            format_count(failures, run->failures));
+    fprintf(stream, "\n  All %s processes: %s (%s), %s, %s\n", format_count(count, run->count),
+            format_things(allocations, run->allocations, "allocation"),
+            format_bytes(bytes, run->allocated_bytes), format_things(frees, run->frees, "free"),
+            format_things(failures, run->failures, "failure"));
 }
 
 /* Why the loader may have left the library out, or the library its record. */
@@ -334,6 +399,16 @@ static void print_not_loaded(FILE *stream, const struct run_summary *run)
         run->command[0]);
 }
 
+static void print_silent(FILE *stream, const struct run_summary *run)
+{
+    fprintf(stream,
+            "duet: the library was loaded into '%s', but nothing was allocated through it there:\n"
+            "the program allocates nothing, or brings an allocator of its own. What is linked with "
+            "an\nallocator, also with duet's own static library, cannot be counted by a preloaded "
+            "one.\n",
+            run->silent_program);
+}
+
 void report_text_print(FILE *stream, const struct run_summary *run, bool colours)
 {
     struct style style = make_style(colours);
@@ -341,6 +416,8 @@ void report_text_print(FILE *stream, const struct run_summary *run, bool colours
 
     if (!run->program_counted)
         print_not_loaded(stream, run);
+    else if (run->silent_program[0] != '\0')
+        print_silent(stream, run);
     if (run->count != 0) {
         const struct process_summary *leader = &run->processes[0];
         print_leader(stream, run, leader, &style);
@@ -352,6 +429,7 @@ void report_text_print(FILE *stream, const struct run_summary *run, bool colours
         }
     }
     if (run->refused != 0)
-        fprintf(stream, "  %s processes more were not counted: there was no room for them.\n",
-                format_count(count, run->refused));
+        fprintf(stream, "  %s more %s not counted: there was no room.\n",
+                format_count(count, run->refused),
+                run->refused == 1 ? "process was" : "processes were");
 }

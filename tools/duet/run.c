@@ -66,6 +66,26 @@ static enum parsed add_option(struct request *request, const char *entry)
     return PARSED_WRONG;
 }
 
+/* getopt has refused a word. `letter` is what it returned. */
+static void say_refused(int letter, int word_count, char **words, const struct option *known)
+{
+    /* Only the last word of all can lack what should follow it. */
+    if (letter == ':') {
+        say_usage("%s wants a value", words[word_count - 1]);
+        return;
+    }
+    for (; optopt != 0 && known->name != NULL; known++) {
+        if (known->val == optopt) {
+            say_usage("--%s takes no value", known->name);
+            return;
+        }
+    }
+    if (optopt != 0)
+        say_usage("there is no option '-%c'", optopt);
+    else
+        say_usage("there is no option '%s', or it is cut too short", words[optind - 1]);
+}
+
 static enum parsed parse(int word_count, char **words, struct request *request)
 {
     enum { HELP_OPTIONS = 256 };
@@ -77,15 +97,18 @@ static enum parsed parse(int word_count, char **words, struct request *request)
     int letter;
 
     *request = (struct request){.engine = DEFAULT_ENGINE};
-    words[0] = "duet run"; /* getopt's messages begin with it */
     optind = 1;
-    /* "+": what comes after PROG is PROG's. */
-    while ((letter = getopt_long(word_count, words, "+e:j:o:h", known, NULL)) != -1) {
+    /* "+": what comes after PROG is PROG's. ":": getopt says nothing itself. */
+    while ((letter = getopt_long(word_count, words, "+:e:j:o:h", known, NULL)) != -1) {
         switch (letter) {
         case 'e':
             request->engine = optarg;
             break;
         case 'j':
+            if (optarg[0] == '\0') {
+                say_usage("--json wants the name of a file, or - for stdout");
+                return PARSED_WRONG;
+            }
             request->json_name = optarg;
             break;
         case 'o':
@@ -99,11 +122,12 @@ static enum parsed parse(int word_count, char **words, struct request *request)
             options_print(stdout);
             return PARSED_DONE;
         default:
+            say_refused(letter, word_count, words, known);
             return PARSED_WRONG;
         }
     }
     if (optind >= word_count) {
-        say("run: which program? duet run --help tells how");
+        say_usage("no program is named");
         return PARSED_WRONG;
     }
     request->command = words + optind;
@@ -276,6 +300,7 @@ int run_command(int word_count, char **words)
     int json = -1;
     int status = STATUS_LAUNCHER_FAILED;
 
+    say_as("duet run");
     enum parsed parsed = parse(word_count, words, &request);
     if (parsed == PARSED_DONE)
         status = 0;

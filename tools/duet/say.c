@@ -7,10 +7,19 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#define MESSAGE_CHARS 2048
+
+static const char *own_name = "duet";
+
+void say_as(const char *name)
+{
+    own_name = name;
+}
+
 void say(const char *format, ...)
 {
     int saved_errno = errno;
-    char text[2048];
+    char text[MESSAGE_CHARS];
     va_list arguments;
 
     va_start(arguments, format);
@@ -18,8 +27,19 @@ void say(const char *format, ...)
     va_end(arguments);
 
     /* One write, so that lines of several processes do not mix. */
-    fprintf(stderr, "duet: %s\n", text);
+    fprintf(stderr, "%s: %s\n", own_name, text);
     errno = saved_errno;
+}
+
+void say_usage(const char *format, ...)
+{
+    char text[MESSAGE_CHARS];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    say("%s; %s --help tells how", text, own_name);
 }
 
 int fd_above_standard(int fd)

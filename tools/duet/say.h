@@ -12,8 +12,15 @@ enum launcher_status {
     STATUS_NOT_FOUND = 127,
 };
 
-/* Prints "duet: " and the message and ends the line. Leaves errno alone. */
+/* Prints "duet: ", or the name that was set, and the message, and ends the line. Leaves errno
+ * alone. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* What messages begin with from now on, and how the help for it is had: "duet run". */
+void say_as(const char *name);
+
+/* Says what is wrong with the words that were given, and how help is had. */
+void say_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The same descriptor, or a copy of it above 0, 1 and 2 in its place: a launcher started with one
  * of those closed must not hand a file of its own to the program as, say, its stderr. Takes -1

@@ -90,6 +90,7 @@ static void add_rows(struct process_summary *process, const struct count_record 
             continue;
         struct row_summary row = make_row(record, i);
         process->peak_cells = add(process->peak_cells, row.peak_cells);
+        process->peak_rows_bytes = add(process->peak_rows_bytes, row.peak_bytes);
         process->live_cells = add(process->live_cells, row.live_cells);
         process->live_bytes = add(process->live_bytes, row.live_bytes);
         process->allocations = add(process->allocations, row.allocated);
@@ -100,12 +101,24 @@ static void add_rows(struct process_summary *process, const struct count_record 
     }
 }
 
-/* ---- Processes ---------------------------------------------------------------------------- */
+/* The rows were noted some way below the peak. Where more is live at the end, that is closer. */
+static void take_end_for_peak(struct process_summary *process)
+{
+    if (process->live_bytes < process->peak_rows_bytes)
+        return;
+    process->peak_cells = process->live_cells;
+    process->peak_rows_bytes = process->live_bytes;
+    process->peak_rows_at_end = true;
+    for (unsigned i = 0; i < process->row_count; i++) {
+        process->rows[i].peak_cells = process->rows[i].live_cells;
+        process->rows[i].peak_bytes = process->rows[i].live_bytes;
+    }
+}
+
+/* ---- The peak ----------------------------------------------------------------------------- */
 
 static bool is_used(const struct count_shard *shard)
 {
-    if (shard->owned != 0 || shard->failures != 0)
-        return true;
     for (unsigned row = 0; row < COUNT_ROWS; row++) {
         if ((shard->allocated[row] | shard->freed[row]) != 0)
             return true;
@@ -113,9 +126,94 @@ static bool is_used(const struct count_shard *shard)
     return false;
 }
 
+/* What was allocated in a window of a shard, at most, the unfinished one included; and at most
+ * how much of it was both allocated and freed. */
+struct window {
+    uint64_t allocated;
+    uint64_t both;
+};
+
+static struct window widest_window(const struct count_record *record,
+                                   const struct count_shard *shard)
+{
+    uint64_t allocated = 0;
+    uint64_t live = (uint64_t)shard->large_live;
+
+    /* Counts wrap around: a shard may have freed what another allocated. */
+    for (unsigned row = 0; row < COUNT_SMALL_ROWS; row++) {
+        allocated += shard->allocated[row] * record->row_bytes[row];
+        live += (shard->allocated[row] - shard->freed[row]) * record->row_bytes[row];
+    }
+    allocated -= shard->looked_allocated;
+    uint64_t freed = at_least_zero((int64_t)(allocated - (live - (uint64_t)shard->looked_live)));
+    allocated = at_least_zero((int64_t)allocated);
+
+    uint64_t both = allocated < freed ? allocated : freed;
+    return (struct window){
+        .allocated = allocated > shard->window_allocated ? allocated : shard->window_allocated,
+        .both = both > shard->window_both ? both : shard->window_both,
+    };
+}
+
+/* How high the peak can have been between looks: see heap/counters.h. */
+static uint64_t highest_peak(const struct process_summary *process,
+                             const struct count_record *record)
+{
+    uint64_t noted = at_least_zero(record->live_peak_bytes);
+    uint64_t at_looks = noted > process->live_bytes ? noted : process->live_bytes;
+    uint64_t allocated = 0;
+    uint64_t both = 0;
+    unsigned used = 0;
+
+    for (unsigned i = 1; i < COUNT_SHARDS; i++) {
+        const struct count_shard *shard = &record->shards[i];
+        if (!is_used(shard))
+            continue;
+        struct window window = widest_window(record, shard);
+        allocated = add(allocated, window.allocated);
+        both = window.both;
+        used++;
+    }
+
+    /* Shard 0 has no windows, but what it gains in one of another's adds to it. */
+    uint64_t highest = add(noted, allocated);
+    if (used == 1 && !is_used(&record->shards[0]) && add(at_looks, both) < highest)
+        highest = add(at_looks, both);
+    return highest > at_looks ? highest : at_looks;
+}
+
+/* Needs the live bytes at the end and what was held. */
+static void find_peak(struct process_summary *process, const struct count_record *record)
+{
+    uint64_t highest = highest_peak(process, record);
+    uint64_t peak = at_least_zero(record->live_peak_bytes);
+
+    if (peak < process->live_bytes)
+        peak = process->live_bytes;
+    /* Live bytes lie in held memory. A process that was killed may not have noted all of that. */
+    if (process->held_peak_bytes >= process->live_bytes && process->held_peak_bytes < highest)
+        highest = process->held_peak_bytes;
+    process->peak_bytes = peak < highest ? peak : highest;
+    process->peak_error_bytes = highest - process->peak_bytes;
+}
+
+bool peak_is_firm(const struct process_summary *process)
+{
+    const uint64_t least_bytes = 64 * 1024;
+
+    return process->peak_bytes >= least_bytes &&
+           process->peak_error_bytes <= process->peak_bytes / 10;
+}
+
+bool is_silent(const struct process_summary *process)
+{
+    return process->row_count == 0 && (process->reallocs | process->failures) == 0;
+}
+
+/* ---- Processes ---------------------------------------------------------------------------- */
+
 static void add_counts(struct process_summary *process, const struct count_record *record)
 {
-    unsigned shards_used = 0;
     uint64_t renewed = 0;
 
     for (unsigned i = 0; i < COUNT_SHARDS; i++) {
@@ -124,24 +222,16 @@ static void add_counts(struct process_summary *process, const struct count_recor
         process->reallocs_moved = add(process->reallocs_moved, shard->reallocs_moved);
         renewed = add(renewed, shard->renewed);
         process->failures = add(process->failures, shard->failures);
-        shards_used += is_used(shard) ? 1 : 0;
     }
     add_rows(process, record);
+    take_end_for_peak(process);
     process->allocations = subtract(process->allocations, renewed);
     process->frees = subtract(process->frees, renewed);
 
     process->held_bytes = record->held_bytes;
     process->held_peak_bytes =
         record->held_peak_bytes > record->held_bytes ? record->held_peak_bytes : record->held_bytes;
-
-    /* What was allocated since the last look may lie above the peak that was noted. */
-    process->peak_bytes = at_least_zero(record->live_peak_bytes);
-    process->peak_error_bytes = multiply(record->window_bytes, shards_used);
-    if (process->peak_bytes < process->live_bytes) {
-        uint64_t raised_by = process->live_bytes - process->peak_bytes;
-        process->peak_error_bytes = subtract(process->peak_error_bytes, raised_by);
-        process->peak_bytes = process->live_bytes;
-    }
+    find_peak(process, record);
 }
 
 static void add_times(struct process_summary *process, const struct count_record *record,
@@ -215,6 +305,20 @@ static void find_execs(struct run_summary *run)
     }
 }
 
+/* The launched process's last record is that of the program: those before are of what it was
+ * until exec. The processes are in the order of their numbers and starts. */
+static void find_silent_program(struct run_summary *run)
+{
+    const struct process_summary *last = NULL;
+
+    for (uint32_t i = 0; i < run->count; i++) {
+        if (run->processes[i].pid == run->launch->child)
+            last = &run->processes[i];
+    }
+    if (last != NULL && is_silent(last))
+        memcpy(run->silent_program, last->program, sizeof run->silent_program);
+}
+
 /* The kernel tells the peak RSS of the largest process that was waited for. Where there was only
  * one, that is its own, however short it lived; unless it is that of the launcher's copy which it
  * was before exec. */
@@ -260,6 +364,7 @@ bool summary_make(struct run_summary *run, const struct watch *watch)
     run->refused = counters_refused(watch->file);
 
     find_execs(run);
+    find_silent_program(run);
     take_only_process_rss(run);
     qsort(run->processes, run->count, sizeof *run->processes, by_peak);
     return true;

@@ -48,9 +48,11 @@ struct process_summary {
     bool rss_exact; /* otherwise at least that; 0: never seen */
 
     uint64_t peak_bytes;
-    uint64_t peak_cells;
     uint64_t peak_error_bytes; /* peak_bytes is off by at most this much */
-    uint64_t live_bytes;       /* at the end */
+    uint64_t peak_cells;       /* as the rows have them, here and in the next */
+    uint64_t peak_rows_bytes;
+    bool peak_rows_at_end; /* the rows' peak is what they had at the end: exact */
+    uint64_t live_bytes;   /* at the end */
     uint64_t live_cells;
     uint64_t allocations; /* moves by realloc not counted, here and in frees */
     uint64_t allocated_bytes;
@@ -73,6 +75,10 @@ struct run_summary {
     bool program_counted; /* whether the launched process itself loaded the library */
     uint32_t refused;     /* processes that found no record left */
 
+    /* The last program in the launched process, if it allocated nothing through the library, and
+     * otherwise "". */
+    char silent_program[sizeof((struct process_summary *)0)->program];
+
     uint32_t count;
     struct process_summary *processes; /* by peak, the greatest first */
 
@@ -88,6 +94,12 @@ struct run_summary {
 bool summary_make(struct run_summary *run, const struct watch *watch);
 
 void summary_free(struct run_summary *run);
+
+/* Whether the peak is known well enough, and large enough, for ratios to mean something. */
+bool peak_is_firm(const struct process_summary *process);
+
+/* Whether nothing was ever allocated, or tried to be, through the library. */
+bool is_silent(const struct process_summary *process);
 
 /* a / b, and 0 where b is 0. */
 double ratio(uint64_t a, uint64_t b);
