@@ -1,7 +1,7 @@
 /*
- * A library to preload beside the allocator. Its constructor runs first, so its prepare handler
- * runs last, when the allocator may already hold its locks, and its parent and child handlers
- * run before the allocator has let go of them. They allocate all the same.
+ * A library to preload beside the allocator. Its constructor runs before those of other libraries,
+ * so its prepare handler runs after theirs: when an allocator may already hold its locks, unless it
+ * was earlier still; and its parent and child handlers before. They allocate all the same.
  */
 #include <pthread.h>
 

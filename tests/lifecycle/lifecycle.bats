@@ -73,7 +73,7 @@ trace() {
     opened_files "$BATS_TEST_TMPDIR/without" >"$BATS_TEST_TMPDIR/b"
     diff "$BATS_TEST_TMPDIR/b" "$BATS_TEST_TMPDIR/a"
     opened_files "$BATS_TEST_TMPDIR/with" | grep -qxF "\"$DUET_LIBRARY\""
-    ! grep -E 'clone|fork|socket' "$BATS_TEST_TMPDIR/with"
+    run -1 grep -E 'clone|fork|socket' "$BATS_TEST_TMPDIR/with"
 }
 
 @test "with threads, only the program's own are started" {
@@ -83,5 +83,5 @@ trace() {
     [ "$(grep -cE 'clone' "$BATS_TEST_TMPDIR/with")" -ge 3 ]
     opened_files "$BATS_TEST_TMPDIR/with" | grep -v '\.so' >"$BATS_TEST_TMPDIR/a" || true
     # glibc reads the CPU list or nothing; the library never does, whatever it is asked.
-    ! grep -E 'proc|sys' "$BATS_TEST_TMPDIR/a"
+    run -1 grep -E 'proc|sys' "$BATS_TEST_TMPDIR/a"
 }

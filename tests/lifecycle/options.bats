@@ -11,12 +11,14 @@ warnings() {
     grep -c '^duet: ' <<<"$stderr" || true
 }
 
-# expect_warnings COUNT WORD... : so many lines in all, all ours, and each word in one of them
+# expect_warnings COUNT WORD... : so many lines in all, all ours, and each word in one of them.
+# Standard output has to be $expected_output.
+expected_output=plain
 expect_warnings() {
     local count=$1 word
     shift
     [ "$status" -eq 0 ] || fail "status $status: $output $stderr"
-    [ "$output" = plain ] || fail "said: $output"
+    [ "$output" = "$expected_output" ] || fail "said: $output"
     [ "$(warnings)" -eq "$count" ] || fail "expected $count warnings: $stderr"
     [ "$count" -eq 0 ] || [ "$(wc -l <<<"$stderr")" -eq "$count" ] || fail "more lines: $stderr"
     for word; do
@@ -81,6 +83,63 @@ expect_warnings() {
 @test "a program's own options are read" {
     run --separate-stderr "$OWN/options_with_defaults"
     expect_warnings 1 no_such_key_in_program
+    expected_output=$'slots 5\nplain'
+    run --separate-stderr "$OWN/options_with_defaults" slots 100
+    expect_warnings 1 no_such_key_in_program
+}
+
+@test "the environment wins over a program's own options" {
+    expected_output=$'slots 7\nplain'
+    DUET_OPTIONS=slots=7 run --separate-stderr "$OWN/options_with_defaults" slots 100
+    expect_warnings 1 no_such_key_in_program
+}
+
+@test "slots: so many are used" {
+    for slots in 2 3 16 64; do
+        expected_output=$(printf 'slots %s\nplain' $slots)
+        DUET_OPTIONS=slots=$slots run --separate-stderr preloaded "$STD/options" slots 100
+        expect_warnings 0
+        DUET_OPTIONS=slots=$slots run --separate-stderr "$OWN/options" slots 100
+        expect_warnings 0
+    done
+}
+
+@test "stats: the heap's figures at exit, once" {
+    for program in "env LD_PRELOAD=$DUET_LIBRARY $STD/options" "$OWN/options"; do
+        # shellcheck disable=SC2086 # words on purpose
+        DUET_OPTIONS=stats=1 run --separate-stderr $program
+        [ "$status" -eq 0 ]
+        [ "$output" = plain ]
+        [ "$(grep -c '^duet: the heap, engine ' <<<"$stderr")" -eq 1 ]
+        grep -qE 'bytes held from the OS: [1-9]' <<<"$stderr"
+        grep -qE 'slots in use: [1-9]' <<<"$stderr"
+        # shellcheck disable=SC2086
+        DUET_OPTIONS=stats=0 run --separate-stderr $program
+        expect_warnings 0
+    done
+}
+
+@test "verbose: the engine's name at start" {
+    DUET_OPTIONS=verbose=1 run --separate-stderr preloaded "$STD/options"
+    expect_warnings 1 "version" ", engine "
+    DUET_OPTIONS=verbose=1 run --separate-stderr "$OWN/options"
+    expect_warnings 1 "version" ", engine "
+    DUET_OPTIONS=verbose=0 run --separate-stderr "$OWN/options"
+    expect_warnings 0
+}
+
+# How often the kernel was told to keep huge pages off a block of this length.
+refusals_of_huge_pages() {
+    local bytes=25165824
+    strace -f -qq -o "$BATS_TEST_TMPDIR/trace" -e trace=madvise "$OWN/options" large $bytes >&2
+    grep -c " $bytes, MADV_NOHUGEPAGE" "$BATS_TEST_TMPDIR/trace" || true
+}
+
+@test "thp: huge pages are refused, or left to the kernel" {
+    need_program strace
+    [ "$(refusals_of_huge_pages)" -eq 1 ]
+    [ "$(DUET_OPTIONS=thp=0 refusals_of_huge_pages)" -eq 1 ]
+    [ "$(DUET_OPTIONS=thp=1 refusals_of_huge_pages)" -eq 0 ]
 }
 
 # Takes the place of a copy that nobody runs setuid; prints its output and, on stderr, warnings.

@@ -136,26 +136,6 @@ static void no_more_memory(void)
     free(block);
 }
 
-/* Locked pages refuse to be purged, so nothing may count on their being zero afterwards. */
-static void use_heap_with_all_memory_locked(void)
-{
-    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
-        _exit(0); /* not allowed here, then no program is */
-    for (int round = 0; round < 3; round++) {
-        for (size_t size = 100; size < (size_t)4 << 20; size *= 3) {
-            unsigned char *zeroed = calloc(1, opaque_size(size));
-            CHECK(zeroed != NULL);
-            CHECK(is_filled(zeroed, 0, size));
-            memset(zeroed, 0xbb, size);
-            zeroed = realloc(zeroed, size * 2);
-            CHECK(zeroed != NULL);
-            CHECK(is_filled(zeroed, 0xbb, size));
-            memset(zeroed, 0xbb, size * 2);
-            free(zeroed);
-        }
-    }
-}
-
 static void free_keeps_errno_when_the_kernel_refuses(void **state)
 {
     (void)state;
@@ -174,12 +154,6 @@ static void allocation_fails_cleanly_and_recovers(void **state)
     assert_passes_in_child(no_more_memory);
 }
 
-static void locked_memory_is_zero_when_it_has_to_be(void **state)
-{
-    (void)state;
-    assert_passes_in_child(use_heap_with_all_memory_locked);
-}
-
 int main(void)
 {
     require_duet();
@@ -187,7 +161,6 @@ int main(void)
         cmocka_unit_test(free_keeps_errno_when_the_kernel_refuses),
         cmocka_unit_test(realloc_copies_when_pages_cannot_move),
         cmocka_unit_test(allocation_fails_cleanly_and_recovers),
-        cmocka_unit_test(locked_memory_is_zero_when_it_has_to_be),
     };
     return cmocka_run_group_tests_name("failing os", tests, NULL, NULL);
 }

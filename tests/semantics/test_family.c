@@ -128,6 +128,8 @@ static void rounding_that_overflows_is_enomem(void **state)
     assert_refused(ENOMEM, pvalloc(opaque_size(SIZE_MAX - page + 1)));
     assert_refused(ENOMEM, memalign(opaque_size((size_t)1 << 62), opaque_size((size_t)1 << 62)));
     assert_refused(ENOMEM, memalign(opaque_size((size_t)1 << 63), opaque_size(1)));
+    assert_refused(ENOMEM, memalign(opaque_size(TOO_MUCH + 1), opaque_size(1)));
+    assert_refused(ENOMEM, memalign(opaque_size(SIZE_MAX), opaque_size(1)));
     assert_refused(ENOMEM, memalign(opaque_size((size_t)1 << 63), opaque_size((size_t)1 << 63)));
     assert_refused(ENOMEM, memalign(opaque_size((size_t)1 << 40), opaque_size(SIZE_MAX - 4096)));
     assert_refused(ENOMEM, aligned_alloc(opaque_size((size_t)1 << 63), opaque_size(SIZE_MAX / 2)));
@@ -141,12 +143,31 @@ static void alignment_that_is_no_power_of_two_is_einval(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         size_t align = opaque_size(bad[i]);
         assert_refused(EINVAL, aligned_alloc(align, 64));
-        assert_refused(EINVAL, memalign(align, 64));
         void *out = &out;
         errno = ERRNO_MARK;
         assert_int_equal(posix_memalign(&out, align, 64), EINVAL);
         assert_ptr_equal(out, &out);
         assert_int_equal(errno, ERRNO_MARK);
+    }
+}
+
+/* As the C library's: an alignment is rounded up to a power of two, 16 at least. */
+static void memalign_rounds_its_alignment_up(void **state)
+{
+    (void)state;
+    const size_t aligns[][2] = {{0, 16},         {1, 16},           {3, 16},      {8, 16},
+                                {15, 16},        {17, 32},          {24, 32},     {48, 64},
+                                {100, 128},      {1000, 1024},      {4095, 4096}, {4097, 8192},
+                                {65537, 131072}, {1000000, 1048576}};
+    for (size_t i = 0; i < sizeof aligns / sizeof aligns[0]; i++) {
+        for (size_t size = 0; size < 100000; size = size * 3 + 1) {
+            unsigned char *block = memalign(opaque_size(aligns[i][0]), opaque_size(size));
+            assert_non_null(block);
+            assert_true(is_aligned(block, aligns[i][1]));
+            assert_true(malloc_usable_size(block) >= size);
+            memset(block, 0x29, size);
+            free(block);
+        }
     }
 }
 
@@ -366,6 +387,7 @@ int main(void)
         cmocka_unit_test(products_that_overflow_are_enomem),
         cmocka_unit_test(rounding_that_overflows_is_enomem),
         cmocka_unit_test(alignment_that_is_no_power_of_two_is_einval),
+        cmocka_unit_test(memalign_rounds_its_alignment_up),
         cmocka_unit_test(posix_memalign_wants_a_multiple_of_a_pointer),
         cmocka_unit_test(a_size_that_is_no_multiple_of_the_alignment_is_served),
         cmocka_unit_test(valloc_and_pvalloc_align_to_pages),

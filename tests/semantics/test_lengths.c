@@ -2,6 +2,9 @@
  * The interface with lengths, SmpAllocator's own: only under the duet_ names. Boundaries between
  * small and large are found by asking, since they differ from build to build.
  */
+#include <sys/mman.h>
+#include <sys/resource.h>
+
 #include "cmocka_tests.h"
 
 #define LARGE ((size_t)8 << 20) /* large in every build */
@@ -232,6 +235,43 @@ static void remap_moves_pages_rather_than_refuse(void **state)
     duet_free(moved, length * 4, length);
 }
 
+/* Makes sure that nothing can grow into the page at `address`: takes it, or finds it taken. */
+static void *fence(void *address)
+{
+    void *taken = mmap(address, page, PROT_NONE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    return taken == MAP_FAILED ? NULL : taken;
+}
+
+static size_t page_faults(void)
+{
+    struct rusage usage;
+    assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+    return (size_t)(usage.ru_minflt + usage.ru_majflt);
+}
+
+/* A copy would write to every page of the new place, and each would fault. */
+static void remap_never_copies(void **state)
+{
+    (void)state;
+    size_t length = (size_t)32 << 20;
+    unsigned char *block = duet_alloc(length, 16);
+    assert_non_null(block);
+    memset(block, 0x65, length);
+    void *behind = fence(block + length);
+    size_t before = page_faults();
+    unsigned char *moved = duet_remap(block, length, 16, 2 * length);
+    assert_non_null(moved);
+    assert_ptr_not_equal(moved, block);
+    assert_true(is_filled(moved, 0x65, length));
+    size_t faults = page_faults() - before;
+    if (!UNDER_SANITIZER) /* whose shadows fault as well */
+        assert_true(faults < length / page / 16);
+    if (behind != NULL)
+        munmap(behind, page);
+    duet_free(moved, 2 * length, 16);
+}
+
 /* A cell of a large alignment is large whatever its length: resized among such lengths, it
  * stays aligned. */
 static void short_blocks_of_large_alignment(void **state)
@@ -284,6 +324,7 @@ int main(void)
         cmocka_unit_test(large_grows_back_after_shrinking_within_its_pages),
         cmocka_unit_test(remap_keeps_content_and_alignment),
         cmocka_unit_test(remap_moves_pages_rather_than_refuse),
+        cmocka_unit_test(remap_never_copies),
         cmocka_unit_test(short_blocks_of_large_alignment),
         cmocka_unit_test(memory_is_reused),
     };

@@ -3,9 +3,13 @@
  * behind must be found by those that follow: after all of them the process is at most twice as
  * large as after the first hundred.
  *
- * Usage: threads at-once COUNT | threads in-turn COUNT
+ * And two threads of which one only allocates and the other only frees: what the second frees has
+ * to find its way back to the first.
+ *
+ * Usage: threads at-once COUNT | threads in-turn COUNT | threads hand-over SECONDS
  */
 #include <pthread.h>
+#include <sched.h>
 
 #include "check.h"
 #include "memory.h"
@@ -125,16 +129,89 @@ static void run_at_once(size_t count)
     CHECK(UNDER_SANITIZER || resident <= GROWTH_LIMIT * resident_after_first);
 }
 
+/* ---- Handed over -------------------------------------------------------------------------- */
+
+enum { HANDED_BYTES = 100, HANDED_AT_LEAST = 100000, MAILBOXES = 1024 };
+
+#define HANDED_RESIDENT_MOST ((size_t)64 << 20) /* live are 1,024 cells of 100 bytes at most */
+
+static void *mailboxes[MAILBOXES];
+static int stopping;
+
+/* Waits until the mailbox is as wanted, full or empty. */
+static void *await_mailbox(size_t i, bool full)
+{
+    for (;;) {
+        void *content = __atomic_load_n(&mailboxes[i % MAILBOXES], __ATOMIC_ACQUIRE);
+        if ((content != NULL) == full)
+            return content;
+        sched_yield();
+    }
+}
+
+static void fill_mailbox(size_t i, void *content)
+{
+    await_mailbox(i, false);
+    __atomic_store_n(&mailboxes[i % MAILBOXES], content, __ATOMIC_RELEASE);
+}
+
+static void *only_allocate(void *handed_over)
+{
+    size_t i = 0;
+    for (; __atomic_load_n(&stopping, __ATOMIC_RELAXED) == 0; i++) {
+        void *cell = malloc(opaque_size(HANDED_BYTES));
+        CHECK(cell != NULL);
+        memset(cell, (int)(i % 256), HANDED_BYTES);
+        fill_mailbox(i, cell);
+    }
+    fill_mailbox(i, mailboxes); /* no cell: the end */
+    *(size_t *)handed_over = i;
+    return NULL;
+}
+
+static void *only_free(void *unused)
+{
+    for (size_t i = 0;; i++) {
+        void *cell = await_mailbox(i, true);
+        if (cell == mailboxes)
+            return unused;
+        CHECK(is_filled(cell, (unsigned char)(i % 256), HANDED_BYTES));
+        __atomic_store_n(&mailboxes[i % MAILBOXES], NULL, __ATOMIC_RELEASE);
+        free(cell);
+    }
+}
+
+static void run_hand_over(size_t seconds)
+{
+    pthread_t allocating, freeing;
+    size_t handed_over = 0;
+    CHECK(pthread_create(&allocating, NULL, only_allocate, &handed_over) == 0);
+    CHECK(pthread_create(&freeing, NULL, only_free, NULL) == 0);
+    for (unsigned left = (unsigned)seconds; left > 0;)
+        left = sleep(left);
+    size_t resident = resident_bytes();
+    __atomic_store_n(&stopping, 1, __ATOMIC_RELAXED);
+    CHECK(pthread_join(allocating, NULL) == 0);
+    CHECK(pthread_join(freeing, NULL) == 0);
+    printf("threads: resident after %zu cells handed over: %zu KiB\n", handed_over,
+           resident / 1024);
+    fflush(stdout);
+    CHECK(handed_over > HANDED_AT_LEAST);
+    CHECK(UNDER_SANITIZER || resident <= HANDED_RESIDENT_MOST);
+}
+
 int main(int count, char **arguments)
 {
     require_duet();
-    size_t threads = count == 3 ? (size_t)atol(arguments[2]) : 0;
-    if (threads > 0 && strcmp(arguments[1], "in-turn") == 0) {
-        run_in_turn(threads);
-    } else if (threads > 0 && strcmp(arguments[1], "at-once") == 0) {
-        run_at_once(threads);
+    size_t number = count == 3 ? (size_t)atol(arguments[2]) : 0;
+    if (number > 0 && strcmp(arguments[1], "in-turn") == 0) {
+        run_in_turn(number);
+    } else if (number > 0 && strcmp(arguments[1], "at-once") == 0) {
+        run_at_once(number);
+    } else if (number > 0 && strcmp(arguments[1], "hand-over") == 0) {
+        run_hand_over(number);
     } else {
-        check_say("usage: threads at-once COUNT | threads in-turn COUNT\n");
+        check_say("usage: threads at-once COUNT | in-turn COUNT | hand-over SECONDS\n");
         return 2;
     }
     return 0;

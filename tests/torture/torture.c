@@ -8,13 +8,15 @@
  * through an array of mailboxes by atomic exchange, so that any thread frees what any other
  * allocated. Live bytes are bounded, so memory that grows without end is the allocator's.
  *
- * Usage: torture THREADS SECONDS SEED. The same seed makes each thread do the same; what they
- * do to each other is up to the scheduler. Prints one line on success.
+ * Usage: torture THREADS SECONDS SEED [SLOTS]. The same seed makes each thread do the same; what
+ * they do to each other is up to the scheduler. SLOTS: as many must then be in use. Prints one line
+ * on success.
  */
 #include <pthread.h>
 #include <time.h>
 
 #include "check.h"
+#include "heap_stats.h"
 #include "memory.h"
 #include "names.h"
 
@@ -372,7 +374,7 @@ static unsigned long long argument_or_usage(int count, char **arguments, int ind
     if (index < count)
         number = strtoull(arguments[index], &end, 10);
     if (end == NULL || *end != '\0' || end == arguments[index]) {
-        fprintf(stderr, "usage: torture THREADS SECONDS SEED\n");
+        fprintf(stderr, "usage: torture THREADS SECONDS SEED [SLOTS]\n");
         exit(2);
     }
     return number;
@@ -384,6 +386,7 @@ int main(int count, char **arguments)
     size_t thread_count = (size_t)argument_or_usage(count, arguments, 1);
     unsigned seconds = (unsigned)argument_or_usage(count, arguments, 2);
     uint64_t seed = argument_or_usage(count, arguments, 3);
+    size_t slots = count > 4 ? (size_t)argument_or_usage(count, arguments, 4) : 0;
     CHECK(thread_count >= 1 && thread_count <= MOST_THREADS);
 
     static struct thread threads[MOST_THREADS];
@@ -403,6 +406,7 @@ int main(int count, char **arguments)
     }
     empty_mailboxes(&threads[0]);
     CHECK(operations >= thread_count * 1000); /* it really ran */
+    CHECK(slots == 0 || heap_stats().slots == slots);
     printf("torture: %zu threads, %u s, seed %llu: %llu operations, all content kept\n",
            thread_count, seconds, (unsigned long long)seed, (unsigned long long)operations);
     return 0;

@@ -9,12 +9,30 @@
 
 #include "duet.h"
 #include "heap/large.h"
+#include "memory.h"
 
-#define BLOCKS 150000
+/* ThreadSanitizer makes two mappings of its own for each of our blocks, and dies at the kernel's
+ * limit; there we stay below it, and count none. */
+#define BLOCKS (UNDER_TSAN ? 8192 : 150000)
 #define LEAST_BYTES 33000 /* large in every build */
 #define MAPPINGS_OF_THE_BLOCKS 2000
 
 static char *blocks[BLOCKS];
+
+/* What there was before: the C library and cmocka may hold large blocks of their own. */
+static struct large_count others;
+
+static int count_others(void **state)
+{
+    (void)state;
+    others = large_count();
+    return 0;
+}
+
+static size_t count_blocks(void)
+{
+    return large_count().blocks - others.blocks;
+}
 
 /* Lines of /proc/self/maps, read without allocating. */
 static size_t count_mappings(void)
@@ -44,8 +62,8 @@ static void many_blocks_are_few_mappings(void **state)
         assert_non_null(blocks[i]);
         assert_true(duet_usable_size(blocks[i]) >= length_of(i));
     }
-    assert_int_equal(large_count().blocks, BLOCKS);
-    assert_true(count_mappings() < before + MAPPINGS_OF_THE_BLOCKS);
+    assert_int_equal(count_blocks(), BLOCKS);
+    assert_true(UNDER_TSAN || count_mappings() < before + MAPPINGS_OF_THE_BLOCKS);
 }
 
 static void freeing_every_other_one_goes_on_at_the_kernels_limit(void **state)
@@ -56,7 +74,7 @@ static void freeing_every_other_one_goes_on_at_the_kernels_limit(void **state)
         duet_mfree(blocks[i]);
         blocks[i] = NULL;
     }
-    assert_int_equal(large_count().blocks, BLOCKS / 2);
+    assert_int_equal(count_blocks(), BLOCKS / 2);
     for (size_t i = 0; i < BLOCKS; i += 64) { /* some of what could not be unmapped comes back */
         blocks[i] = duet_calloc(1, length_of(i));
         assert_non_null(blocks[i]);
@@ -72,9 +90,9 @@ static void nothing_is_left_mapped_in_the_end(void **state)
     for (size_t i = 0; i < BLOCKS; i++)
         duet_mfree(blocks[i]);
     duet_trim();
-    assert_int_equal(large_count().blocks, 0);
-    assert_int_equal(large_count().bytes, 0);
-    assert_true(count_mappings() < before / 2);
+    assert_int_equal(count_blocks(), 0);
+    assert_int_equal(large_count().bytes, others.bytes);
+    assert_true(UNDER_TSAN || count_mappings() < before / 2);
     assert_false(large_trim());
 }
 
@@ -85,5 +103,5 @@ int main(void)
         cmocka_unit_test(freeing_every_other_one_goes_on_at_the_kernels_limit),
         cmocka_unit_test(nothing_is_left_mapped_in_the_end),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, count_others, NULL);
 }

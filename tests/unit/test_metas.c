@@ -105,7 +105,7 @@ static void areas_lie_between_guards(void **state)
     char text[256];
     for (unsigned area = 0; area < META_AREAS && pool.areas[area] != NULL; area++) {
         char *start = pool.areas[area];
-        char *end = start + (META_CHUNK_BYTES << area);
+        char *end = start + (META_STEP_BYTES << area);
         assert_int_equal(signal_of(touch, start, text, sizeof text), 0);
         assert_int_not_equal(signal_of(touch, start - 1, text, sizeof text), 0);
         assert_int_not_equal(signal_of(touch, end, text, sizeof text), 0);
