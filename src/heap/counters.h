@@ -14,10 +14,12 @@
  * Live bytes. Every COUNT_WINDOW operations, and at each large block, a shard's owner looks at what
  * the shard has live, adds the change to the process's `live_bytes` and raises the peak. What a
  * shard had live in a window, between two looks, exceeds neither what it had at the start by more
- * than was allocated in it, nor what it had at the end by more than was freed. So the noted peak
- * of a process with one shard in use is too low by at most the shard's `window_both`, and that of
- * others by at most the sum of their `window_allocated`. Sums over the rows are exact once the
- * process is at rest.
+ * than was allocated in it, nor what it had at the end by more than was freed: so it exceeds the
+ * larger of the two by at most the smaller of these. `live_peak_bound` is the most that this makes
+ * possible, and the peak of a process with one shard in use lies between `live_peak_bytes` and it.
+ * With more shards, of which the others are in the middle of their windows, the peak is off by at
+ * most the sum of their `window_allocated`. Sums over the rows are exact once the process is at
+ * rest.
  */
 #ifndef DUET_HEAP_COUNTERS_H
 #define DUET_HEAP_COUNTERS_H
@@ -38,7 +40,6 @@ struct count_shard {
     uint64_t looked_allocated; /* bytes ever allocated in small rows, then */
     int64_t large_live;        /* bytes live in large rows */
     uint64_t window_allocated; /* the most bytes allocated in small rows in one window */
-    uint64_t window_both;      /* the most that both allocated and freed bytes were in one */
     uint64_t reallocs;         /* calls of the realloc family on an existing block */
     uint64_t reallocs_moved;   /* of these, how many ended in another block */
     uint64_t renewed;          /* cells counted as freed and allocated that are old ones, of another
@@ -77,6 +78,7 @@ struct count_record {
 
     int64_t live_bytes; /* as of the shards' last looks, with what was inherited */
     int64_t live_peak_bytes;
+    int64_t live_peak_bound;
     int64_t snapshot_bytes;             /* live_bytes when the rows below were written: within */
     int64_t snapshot_cells[COUNT_ROWS]; /* 2 % of the peak once the peak is above 1 MiB */
     int64_t snapshot_large_bytes[COUNT_LARGE_ROWS];

@@ -126,15 +126,15 @@ static bool is_used(const struct count_shard *shard)
     return false;
 }
 
-/* What was allocated in a window of a shard, at most, the unfinished one included; and at most
- * how much of it was both allocated and freed. */
+/* What was allocated in a shard's unfinished window, and how much of it may have been live beyond
+ * what was live at its start and is at its end. */
 struct window {
     uint64_t allocated;
-    uint64_t both;
+    uint64_t between;
 };
 
-static struct window widest_window(const struct count_record *record,
-                                   const struct count_shard *shard)
+static struct window unfinished_window(const struct count_record *record,
+                                       const struct count_shard *shard)
 {
     uint64_t allocated = 0;
     uint64_t live = (uint64_t)shard->large_live;
@@ -147,12 +147,12 @@ static struct window widest_window(const struct count_record *record,
     allocated -= shard->looked_allocated;
     uint64_t freed = at_least_zero((int64_t)(allocated - (live - (uint64_t)shard->looked_live)));
     allocated = at_least_zero((int64_t)allocated);
+    return (struct window){allocated, allocated < freed ? allocated : freed};
+}
 
-    uint64_t both = allocated < freed ? allocated : freed;
-    return (struct window){
-        .allocated = allocated > shard->window_allocated ? allocated : shard->window_allocated,
-        .both = both > shard->window_both ? both : shard->window_both,
-    };
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
 }
 
 /* How high the peak can have been between looks: see heap/counters.h. */
@@ -160,26 +160,27 @@ static uint64_t highest_peak(const struct process_summary *process,
                              const struct count_record *record)
 {
     uint64_t noted = at_least_zero(record->live_peak_bytes);
-    uint64_t at_looks = noted > process->live_bytes ? noted : process->live_bytes;
+    uint64_t at_looks = larger(noted, process->live_bytes);
     uint64_t allocated = 0;
-    uint64_t both = 0;
+    uint64_t between = 0;
     unsigned used = 0;
 
     for (unsigned i = 1; i < COUNT_SHARDS; i++) {
         const struct count_shard *shard = &record->shards[i];
         if (!is_used(shard))
             continue;
-        struct window window = widest_window(record, shard);
-        allocated = add(allocated, window.allocated);
-        both = window.both;
+        struct window window = unfinished_window(record, shard);
+        allocated = add(allocated, larger(window.allocated, shard->window_allocated));
+        between = window.between;
         used++;
     }
 
     /* Shard 0 has no windows, but what it gains in one of another's adds to it. */
-    uint64_t highest = add(noted, allocated);
-    if (used == 1 && !is_used(&record->shards[0]) && add(at_looks, both) < highest)
-        highest = add(at_looks, both);
-    return highest > at_looks ? highest : at_looks;
+    if (used != 1 || is_used(&record->shards[0]))
+        return larger(add(noted, allocated), at_looks);
+    uint64_t at_the_end = larger(at_least_zero(record->live_bytes), process->live_bytes);
+    return larger(larger(at_least_zero(record->live_peak_bound), at_looks),
+                  add(at_the_end, between));
 }
 
 /* Needs the live bytes at the end and what was held. */

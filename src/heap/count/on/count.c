@@ -90,10 +90,13 @@ void count_held(void)
     raise_relaxed(&record->held_peak_bytes, (uint64_t)os_held_peak_bytes());
 }
 
-static void add_to_live(int64_t bytes)
+/* `between` is how much more may have been live meanwhile than before and after. */
+static void add_to_live(int64_t bytes, int64_t between)
 {
-    int64_t live = add_relaxed(&record->live_bytes, bytes) + bytes;
+    int64_t before = add_relaxed(&record->live_bytes, bytes);
+    int64_t live = before + bytes;
     raise_relaxed(&record->live_peak_bytes, live);
+    raise_relaxed(&record->live_peak_bound, max_of(before, live) + between);
     int64_t last = load_relaxed(&record->snapshot_bytes);
     if (live > last + max_of(last / SNAPSHOT_GROWTH, SNAPSHOT_LEAST_GROWTH))
         take_snapshot(live);
@@ -112,8 +115,7 @@ static void look(struct count_shard *shard)
     int64_t window_allocated = (int64_t)(allocated - shard->looked_allocated);
     int64_t window_freed = window_allocated - (live - shard->looked_live);
     raise_to(&shard->window_allocated, window_allocated);
-    raise_to(&shard->window_both, min_of(window_allocated, window_freed));
-    add_to_live(live - shard->looked_live);
+    add_to_live(live - shard->looked_live, max_of(0, min_of(window_allocated, window_freed)));
     shard->looked_allocated = allocated;
     shard->looked_live = live;
     shard->until_look = COUNT_WINDOW;
@@ -184,7 +186,7 @@ void *count_alloc_slow(struct count_shard *shard, size_t class, void *cell)
         return cell;
     }
     add_relaxed(&record->shards[0].allocated[class], 1);
-    add_to_live((int64_t)engine_class_bytes(class));
+    add_to_live((int64_t)engine_class_bytes(class), 0);
     return cell;
 }
 
@@ -195,7 +197,7 @@ void count_free_slow(struct count_shard *shard, size_t class)
         return;
     }
     add_relaxed(&record->shards[0].freed[class], 1);
-    add_to_live(-(int64_t)engine_class_bytes(class));
+    add_to_live(-(int64_t)engine_class_bytes(class), 0);
 }
 
 /* Row k has the blocks of at most 2^k pages of 4 KiB. */
@@ -209,12 +211,12 @@ static size_t large_row(size_t bytes)
 static void add_large(struct count_shard *shard, int64_t bytes)
 {
     if (is_common(shard)) {
-        add_to_live(bytes);
+        add_to_live(bytes, 0);
     } else {
         look(shard); /* windows hold cells alone */
         shard->large_live += bytes;
         shard->looked_live += bytes;
-        add_to_live(bytes);
+        add_to_live(bytes, 0);
     }
     count_held();
 }
@@ -328,6 +330,7 @@ void count_start(const char *program)
     }
     own->live_bytes = early_record.live_bytes;
     own->live_peak_bytes = early_record.live_peak_bytes;
+    own->live_peak_bound = early_record.live_peak_bound;
     change_record(own);
 }
 
