@@ -5,7 +5,7 @@
  *   malloc ── engine_class ── engine_alloc ─┬─ a cell
  *                                           └─ alloc_slow ── heap_alloc ─┬─ engine_alloc_slow
  *                                                                        └─ large_alloc
- *   free ─── engine_class_at ── engine_free ─┬─ done
+ *   free ── engine_class_at ── engine_free ─┬─ done
  *                                           └─ heap_free ─┬─ engine_free_slow
  *                                                         └─ large_free
  *
