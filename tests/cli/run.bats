@@ -353,7 +353,7 @@ start_in_background() {
 }
 
 @test "Ctrl-C reaches the program once, and the launcher waits for it" {
-    command -v script >/dev/null || skip "no script(1)"
+    script -qec true /dev/null >/dev/null 2>&1 || skip "no script(1), or no pseudo-terminal"
     cat >"$work/main.sh" <<'END'
 cd "$1"
 count=0
@@ -788,7 +788,7 @@ os._exit(0)'
 }
 
 @test "colours on a terminal unless NO_COLOR is set" {
-    command -v script >/dev/null || skip "no script(1)"
+    script -qec true /dev/null >/dev/null 2>&1 || skip "no script(1), or no pseudo-terminal"
     export SHELL=/bin/sh
     run -0 script -qec "exec $duet run true" /dev/null
     [[ $output == *$'\033'* ]]
