@@ -61,7 +61,7 @@ static void fork_end_child(void)
 void heap_start(const struct heap_options *options)
 {
     os_allow_huge_pages(options->huge_pages);
-    engine_configure(options->slots != 0 ? options->slots : os_cpu_count());
+    engine_configure(options->slots);
     if (pthread_atfork(fork_prepare, fork_end, fork_end_child) != 0)
         fatal("no memory for the fork handlers");
     count_start(options->program);

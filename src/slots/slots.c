@@ -26,6 +26,11 @@ static uint32_t map_slots(struct slot_set *set, uint32_t wanted)
     return wanted;
 }
 
+uint32_t slots_default(void)
+{
+    return DUET_TINY ? SLOTS_LEAST : os_cpu_count();
+}
+
 /* Decided by compare-and-swap step by step, so that threads that meet here agree on the number
  * before any of them maps, and no one waits. */
 uint32_t slots_count(struct slot_set *set)
@@ -33,7 +38,7 @@ uint32_t slots_count(struct slot_set *set)
     uint32_t count = load_acquire(&set->count);
     if (likely(count != 0))
         return count;
-    cas_relaxed(&set->wanted, 0u, os_cpu_count());
+    cas_relaxed(&set->wanted, 0u, slots_default());
     count = map_slots(set, load_relaxed(&set->wanted));
     cas_release(&set->count, 0u, count);
     return load_acquire(&set->count);

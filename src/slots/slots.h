@@ -53,7 +53,7 @@ struct slot_set {
     size_t stride;   /* bytes from one to the next: head and payload, whole cache line pairs */
     char *mapped;    /* the others, once there are threads that need them */
     uint32_t count;  /* those in rotation; 0 until it is first asked for */
-    uint32_t wanted; /* an option's count, or 0 until the CPUs are counted */
+    uint32_t wanted; /* what the count is to be, SLOTS_LEAST at least; 0: not known yet */
     uint32_t bound;  /* threads that have been given a current slot */
     uint32_t reserve_count;
     uintptr_t forking;     /* the thread between fork's prepare and its end, or 0 */
@@ -115,6 +115,9 @@ uint32_t slots_in_all(const struct slot_set *set);
 
 /* Slots that a thread has ever been given as its first. */
 uint32_t slots_in_use(const struct slot_set *set);
+
+/* How many slots there are if nobody says: as many as CPUs; in the tiny build the least. */
+uint32_t slots_default(void);
 
 /* The number of slots in rotation; the first call decides it. */
 uint32_t slots_count(struct slot_set *set);

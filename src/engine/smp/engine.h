@@ -170,7 +170,7 @@ COLD void *engine_alloc_slow(size_t class, bool *zeroed);
 /* As engine_free, for every case. Stops the program if ptr is not the start of a cell. */
 COLD void engine_free_slow(void *ptr, size_t class);
 
-/* As the library is loaded: how many slots, at least SLOTS_LEAST. */
+/* As the library is loaded: how many slots; 0: as many as CPUs, counted now. */
 void engine_configure(uint32_t slots);
 
 /* Around fork: prepare, then one of the others, in the parent and in the child. */

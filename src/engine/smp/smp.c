@@ -23,7 +23,7 @@ static_assert(sizeof(struct smp_slot) % CACHE_LINE_PAIR == 0, "slots share no ca
 
 void engine_configure(uint32_t slots)
 {
-    cas_relaxed(&smp_slots.wanted, 0u, slots);
+    cas_relaxed(&smp_slots.wanted, 0u, slots != 0 ? slots : slots_default());
 }
 
 static bool has_free_cells(const struct slot *slot, size_t class)
