@@ -2,15 +2,17 @@
 # build, makes sure that what it needs is there (scripts/need), and runs it. `make help` lists it.
 
 ENGINE ?= smp
+engines = $(notdir $(patsubst %/,%,$(wildcard src/engine/*/)))
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 export JOBS
 
-# What `make run` runs. By default: gcc, on the largest source of our own.
+# What `make run` runs. By default: gcc, on the largest source of the command, which is the same
+# whatever the engine.
 PROG ?=
-largest = $(shell find src tools -name '*.c' -printf '%s %p\n' | sort -rn | sed -n '1s/.* //p')
-example = gcc -std=gnu17 -O2 -D_GNU_SOURCE -DDUET_VERSION='""' -DDUET_STANDARD_NAMES=1 -Iinclude \
-    -Isrc -Isrc/engine/$(ENGINE) -Isrc/heap/count/off -c $(largest) -o build/largest.o
+largest = $(shell find tools -name '*.c' -printf '%s %p\n' | sort -rn | sed -n '1s/.* //p')
+example = gcc -std=gnu17 -O2 -D_GNU_SOURCE -DDUET_VERSION='""' -Iinclude -Isrc \
+    -c $(largest) -o build/largest.o
 program = $(or $(value PROG),$(example))
 
 all: build
@@ -32,6 +34,7 @@ soak:
 	@scripts/need build test check
 	@for flavour in release checked tiny asan tsan; do \
 	    scripts/flavour $$flavour -L soak || exit; done
+	@scripts/flavour rwlock -L soak -R '^ng\.'
 
 check:
 	@.ci/run check
@@ -51,11 +54,11 @@ clean:
 	rm -rf build build-*
 
 help:
-	@echo 'make                    build/duet, build/libduet-smp.so and .a'
+	@echo 'make                    build/duet; build/libduet-ENGINE.so and .a for each engine'
 	@echo 'make run [PROG="..."]   run PROG on duet and print what its heap did; default: gcc'
-	@echo '         [ENGINE=smp]   ... on this engine'
+	@echo '         [ENGINE=$(ENGINE)]   ... on this engine, of: $(engines)'
 	@echo 'make test               build and pass all tests, but for the long ones'
-	@echo 'make soak               the long tests, on every flavour (some ten minutes each)'
+	@echo 'make soak               the long tests, on every flavour (some twenty minutes each)'
 	@echo 'make check              what CI checks beyond: format, layers, every flavour'
 	@echo 'make bench [BENCH=...]  time duet beside other allocators; BENCH: for bench/compare.py'
 	@echo 'make install [PREFIX=/usr/local] [DESTDIR=]'

@@ -18,6 +18,11 @@
 /* Return the value before. */
 #define add_relaxed(ptr, value) __atomic_fetch_add((ptr), (value), __ATOMIC_RELAXED)
 #define sub_relaxed(ptr, value) __atomic_fetch_sub((ptr), (value), __ATOMIC_RELAXED)
+#define sub_release(ptr, value) __atomic_fetch_sub((ptr), (value), __ATOMIC_RELEASE)
+#define or_release(ptr, value) __atomic_fetch_or((ptr), (value), __ATOMIC_RELEASE)
+#define or_relaxed(ptr, value) __atomic_fetch_or((ptr), (value), __ATOMIC_RELAXED)
+#define and_relaxed(ptr, value) __atomic_fetch_and((ptr), (value), __ATOMIC_RELAXED)
+#define and_acquire(ptr, value) __atomic_fetch_and((ptr), (value), __ATOMIC_ACQUIRE)
 #define exchange_acquire(ptr, value) __atomic_exchange_n((ptr), (value), __ATOMIC_ACQUIRE)
 #define exchange_release(ptr, value) __atomic_exchange_n((ptr), (value), __ATOMIC_RELEASE)
 
@@ -38,6 +43,17 @@
     ({                                                                                             \
         __typeof__(*(ptr)) cas_expected_ = (expected);                                             \
         __atomic_compare_exchange_n((ptr), &cas_expected_, (desired), false, __ATOMIC_RELAXED,     \
+                                    __ATOMIC_RELAXED);                                             \
+    })
+
+/* In one order that all threads agree on, together with each other: for two threads that each
+ * write one word and then read the other's. */
+#define load_sequential(ptr) __atomic_load_n((ptr), __ATOMIC_SEQ_CST)
+#define add_sequential(ptr, value) __atomic_fetch_add((ptr), (value), __ATOMIC_SEQ_CST)
+#define cas_sequential(ptr, expected, desired)                                                     \
+    ({                                                                                             \
+        __typeof__(*(ptr)) cas_expected_ = (expected);                                             \
+        __atomic_compare_exchange_n((ptr), &cas_expected_, (desired), false, __ATOMIC_SEQ_CST,     \
                                     __ATOMIC_RELAXED);                                             \
     })
 

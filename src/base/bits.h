@@ -14,6 +14,10 @@
 #define COLD __attribute__((noinline, cold))
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
+/* Brings what will be read or written soon into the caches. Any address will do. */
+#define prefetch(ptr) __builtin_prefetch(ptr)
+#define prefetch_for_write(ptr) __builtin_prefetch((ptr), 1)
+
 static inline bool is_power_of_two(size_t n)
 {
     return n != 0 && (n & (n - 1)) == 0;

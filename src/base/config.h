@@ -19,6 +19,12 @@
 #define DUET_TINY 0 /* limits so low that their edges are met within seconds */
 #endif
 
+/* Whether threads may share a slot while they only read its payload's structure (a read-write lock),
+ * instead of each having it alone (a mutex). For engines that can make use of it: ng. */
+#ifndef DUET_RWLOCK
+#define DUET_RWLOCK 0
+#endif
+
 /* A cache line, twice: x86 prefetches lines in pairs, so state of two CPUs that lies in one
  * pair still meets. Most aarch64 cores have lines of 64 bytes, some of 128. */
 #define CACHE_LINE_PAIR 128
@@ -46,6 +52,7 @@
 
 /* Metas are opened a step at a time inside reserved areas that double in size. A step is as
  * large as the largest page. */
-#define META_STEP_BYTES ((size_t)64 * 1024)
+#define META_STEP_SHIFT 16
+#define META_STEP_BYTES ((size_t)1 << META_STEP_SHIFT)
 
 #endif

@@ -2,12 +2,12 @@
  * malloc and its family. The whole family stands in this file, so that a static link takes all
  * of it or nothing: half a family mixes heaps.
  *
- *   malloc ── engine_class ── engine_alloc ─┬─ a cell
- *                                           └─ alloc_slow ── heap_alloc ─┬─ engine_alloc_slow
- *                                                                        └─ large_alloc
- *   free ── engine_class_at ── engine_free ─┬─ done
- *                                           └─ heap_free ─┬─ engine_free_slow
- *                                                         └─ large_free
+ *   malloc ── engine_alloc ─┬─ a cell
+ *                           └─ alloc_slow ── heap_alloc ─┬─ engine_alloc_slow
+ *                                                        └─ large_alloc
+ *   free ── engine_free ─┬─ done
+ *                        └─ heap_free ─┬─ engine_free_slow
+ *                                      └─ large_free
  *
  * The functions are defined under their duet_ names; the standard names are aliases of them
  * (front/names.h). errno is set here and nowhere below.
@@ -34,10 +34,8 @@
 /* The hot case: a cell from the thread's slot. NULL: to be had from alloc_slow, if at all. */
 ALWAYS_INLINE void *alloc_hot(size_t size, size_t align, bool *zeroed)
 {
-    size_t class = engine_class(size, align);
-    if (unlikely(class >= ENGINE_CLASSES))
-        return NULL;
-    void *cell = engine_alloc(class, zeroed);
+    size_t class;
+    void *cell = engine_alloc(size, align, &class, zeroed);
     return likely(cell != NULL) ? count_alloc(class, cell) : NULL;
 }
 
@@ -58,14 +56,10 @@ COLD static void *alloc_slow(size_t size, size_t align)
 /* `align` is a power of two. As alloc_hot, spelled out so that what follows a cell is a return. */
 ALWAYS_INLINE void *alloc(size_t size, size_t align)
 {
-    size_t class = engine_class(size, align);
-    if (likely(class < ENGINE_CLASSES)) {
-        bool zeroed;
-        void *cell = engine_alloc(class, &zeroed);
-        if (likely(cell != NULL))
-            return count_alloc(class, cell);
-    }
-    return alloc_slow(size, align);
+    size_t class;
+    bool zeroed;
+    void *cell = engine_alloc(size, align, &class, &zeroed);
+    return likely(cell != NULL) ? count_alloc(class, cell) : alloc_slow(size, align);
 }
 
 void *duet_malloc(size_t size)
@@ -75,19 +69,17 @@ void *duet_malloc(size_t size)
 
 void duet_mfree(void *ptr)
 {
-    size_t class = engine_class_at(ptr);
-    if (likely(class < ENGINE_CLASSES) && likely(engine_free(ptr, class)))
+    size_t class;
+    if (likely(engine_free(ptr, &class)))
         count_free(class);
     else
         heap_free(ptr, "free");
 }
 
-/* The class is that of the size, as it was in malloc: no look-up. */
 ALWAYS_INLINE void free_sized_inline(void *ptr, size_t size, size_t align)
 {
-    size_t class = engine_class(size, align);
-    if (!DUET_CHECKED && likely(ptr != NULL) && likely(class < ENGINE_CLASSES) &&
-        likely(engine_free(ptr, class)))
+    size_t class;
+    if (!DUET_CHECKED && likely(engine_free_sized(ptr, size, align, &class)))
         count_free(class);
     else
         heap_free_sized(ptr, size, align);
@@ -153,13 +145,18 @@ void *duet_reallocarray(void *ptr, size_t count, size_t size)
 
 /* ---- Aligned ----------------------------------------------------------------------------- */
 
+__attribute__((noinline)) static void *alloc_aligned(size_t size, size_t align)
+{
+    return alloc(size, align);
+}
+
 void *duet_aligned_alloc(size_t align, size_t size)
 {
     if (unlikely(!is_power_of_two(align))) {
         errno = EINVAL;
         return NULL;
     }
-    return alloc(size, max_size(align, HEAP_ALIGN));
+    return alloc_aligned(size, max_size(align, HEAP_ALIGN));
 }
 
 /* As glibc's: an alignment that is no power of two counts as the next one. */
@@ -175,10 +172,7 @@ int duet_posix_memalign(void **out, size_t align, size_t size)
     if (!is_power_of_two(align) || align % sizeof(void *) != 0)
         return EINVAL;
     bool zeroed;
-    align = max_size(align, HEAP_ALIGN);
-    void *block = alloc_hot(size, align, &zeroed);
-    if (unlikely(block == NULL))
-        block = heap_alloc(size, align, &zeroed);
+    void *block = heap_alloc(size, max_size(align, HEAP_ALIGN), &zeroed);
     if (block == NULL) {
         count_failure();
         return ENOMEM;
@@ -208,22 +202,22 @@ void *duet_alloc(size_t len, size_t align)
         errno = EINVAL;
         return NULL;
     }
-    return alloc(len, align);
+    return alloc_aligned(max_size(len, 1), align);
 }
 
 void duet_free(void *ptr, size_t len, size_t align)
 {
-    free_sized_inline(ptr, len, align);
+    free_sized_inline(ptr, max_size(len, 1), align);
 }
 
 bool duet_resize(void *ptr, size_t len, size_t align, size_t new_len)
 {
-    return heap_resize(ptr, len, align, new_len);
+    return heap_resize(ptr, max_size(len, 1), align, max_size(new_len, 1));
 }
 
 void *duet_remap(void *ptr, size_t len, size_t align, size_t new_len)
 {
-    return heap_remap(ptr, len, align, new_len);
+    return heap_remap(ptr, max_size(len, 1), align, max_size(new_len, 1));
 }
 
 size_t duet_usable_size(const void *ptr)
@@ -249,8 +243,9 @@ __attribute__((constructor(101))) static void start(int count, char **arguments,
     const char *program = program_invocation_short_name;
 #endif
     options_read(&options);
-    heap_start(&(struct heap_options){
-        .slots = options.slots, .huge_pages = options.thp, .program = program});
+    heap_start(&(struct heap_options){.engine = {.slots = options.slots, .purge = options.purge},
+                                      .huge_pages = options.thp,
+                                      .program = program});
     if (options.verbose)
         introspect_greet();
 }

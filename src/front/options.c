@@ -8,7 +8,7 @@
 #include "duet.h"
 
 /* More slots than any machine that Linux runs on has CPUs. */
-#define SLOTS_MOST 65536
+#define SLOTS_MOST 8192
 #define SLOTS_FEWEST 2 /* one, and one for an operation that interrupts another */
 
 /* A piece of an option string; not terminated. */
@@ -77,7 +77,10 @@ static void set_option(struct options *options, const char *source, struct piece
     }
     if (piece_is(key, "slots")) {
         if (!parse_number(value, SLOTS_FEWEST, SLOTS_MOST, &options->slots))
-            warn(source, option, "slots takes a number from 2 to 65536");
+            warn(source, option, "slots takes a number from 2 to 8192");
+    } else if (piece_is(key, "purge")) {
+        if (!parse_switch(value, &options->purge))
+            warn(source, option, "purge takes 0 or 1");
     } else if (piece_is(key, "thp")) {
         if (!parse_switch(value, &options->thp))
             warn(source, option, "thp takes 0 or 1");

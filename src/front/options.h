@@ -12,6 +12,7 @@
 
 struct options {
     uint32_t slots; /* slots=N: number of slots; 0: one per CPU */
+    bool purge;     /* purge=1: engine ng returns whole pages inside a cell as it is freed */
     bool thp;       /* thp=1: the kernel may use huge pages */
     bool stats;     /* stats=1: the heap's figures on stderr at exit */
     bool verbose;   /* verbose=1: say on stderr at start which engine runs */

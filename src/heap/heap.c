@@ -8,7 +8,7 @@
 #include "base/lock.h"
 #include "count.h"
 #include "engine.h"
-#include "heap/large.h"
+#include "large.h"
 #include "os/os.h"
 #include "spans/spans.h"
 
@@ -61,7 +61,7 @@ static void fork_end_child(void)
 void heap_start(const struct heap_options *options)
 {
     os_allow_huge_pages(options->huge_pages);
-    engine_configure(options->slots);
+    engine_configure(&options->engine);
     if (pthread_atfork(fork_prepare, fork_end, fork_end_child) != 0)
         fatal("no memory for the fork handlers");
     count_start(options->program);
@@ -74,22 +74,27 @@ void heap_end(void)
 
 /* ---- Allocating and freeing -------------------------------------------------------------- */
 
-static void *alloc_cell(size_t class, bool *zeroed)
+static void *alloc_cell(size_t length, size_t align, bool *zeroed)
 {
     count_bind();
-    void *cell = engine_alloc(class, zeroed);
-    if (cell == NULL) {
-        cell = engine_alloc_slow(class, zeroed);
-        count_held();
-    }
+    size_t class;
+    void *cell = engine_alloc_slow(length, align, &class, zeroed);
+    count_held();
     return cell == NULL ? NULL : count_alloc(class, cell);
+}
+
+static void *alloc_large(size_t length, size_t align, bool *zeroed)
+{
+    void *block = large_alloc(max_size(length, 1), align, zeroed);
+    if (block != NULL)
+        count_large_alloc(large_bytes(block, "malloc"));
+    return block;
 }
 
 static void *try_alloc(size_t length, size_t align, bool *zeroed)
 {
-    size_t class = engine_class(length, align);
-    return class < ENGINE_CLASSES ? alloc_cell(class, zeroed)
-                                  : large_alloc(max_size(length, 1), align, zeroed);
+    return engine_is_large(length, align) ? alloc_large(length, align, zeroed)
+                                          : alloc_cell(length, align, zeroed);
 }
 
 void *heap_alloc(size_t length, size_t align, bool *zeroed)
@@ -102,62 +107,41 @@ void *heap_alloc(size_t length, size_t align, bool *zeroed)
     return block;
 }
 
-static void free_cell(void *ptr, size_t class)
-{
-    count_bind();
-    count_free(class);
-    if (!engine_free(ptr, class))
-        engine_free_slow(ptr, class);
-}
-
-/* Of what kind a pointer is; stops the program where it is of none. At least ENGINE_CLASSES for
- * a large block. */
-static size_t class_of(const void *ptr, const char *call)
-{
-    size_t class = engine_class_at(ptr);
-    if (class < ENGINE_CLASSES && !engine_is_cell(ptr, class))
-        fatal_pointer(call, ptr, "is not the start of a cell");
-    return class;
-}
-
 void heap_free(void *ptr, const char *call)
 {
     if (ptr == NULL)
         return;
-    size_t class = class_of(ptr, call);
+    count_bind();
+    size_t class = engine_free_slow(ptr, call);
     if (class < ENGINE_CLASSES)
-        free_cell(ptr, class);
+        count_free(class);
     else
-        large_free(ptr, call);
+        count_large_free(large_free(ptr, call));
 }
 
-/* The checked build's look at what a caller says of a block. */
-static void check_size(const void *ptr, size_t length, size_t align, const char *call)
+/* A look at what a caller says of a block; returns its class. */
+static size_t check_size(const void *ptr, size_t length, size_t align, const char *call)
 {
-    size_t class = engine_class(length, align);
-    size_t found = class_of(ptr, call);
-    if (!is_aligned((uintptr_t)ptr, align) ||
-        (class < ENGINE_CLASSES ? class != found : found < ENGINE_CLASSES))
+    size_t class = engine_class_of(ptr, call);
+    bool fits = class < ENGINE_CLASSES ? engine_was_allocated(ptr, class, length, align)
+                                       : engine_is_large(length, align);
+    if ((DUET_CHECKED || ENGINE_CHECKS_SIZES) && (!fits || !is_aligned((uintptr_t)ptr, align)))
         fatal_pointer(call, ptr, "was allocated with another size or alignment");
+    return class;
 }
 
 void heap_free_sized(void *ptr, size_t length, size_t align)
 {
     if (ptr == NULL)
         return;
-    if (DUET_CHECKED)
-        check_size(ptr, length, align, "free_sized");
-    size_t class = engine_class(length, align);
-    if (class < ENGINE_CLASSES)
-        free_cell(ptr, class);
-    else
-        large_free(ptr, "free_sized");
+    check_size(ptr, length, align, "free_sized");
+    heap_free(ptr, "free_sized");
 }
 
 size_t heap_usable(const void *ptr, const char *call)
 {
-    size_t class = class_of(ptr, call);
-    return class < ENGINE_CLASSES ? engine_class_bytes(class) : large_bytes(ptr, call);
+    size_t class = engine_class_of(ptr, call);
+    return class < ENGINE_CLASSES ? engine_usable(ptr, class, call) : large_bytes(ptr, call);
 }
 
 /* ---- Changing sizes ---------------------------------------------------------------------- */
@@ -176,23 +160,50 @@ static void *realloc_by_copy(void *ptr, size_t old_bytes, size_t length)
 
 static void *realloc_cell(void *ptr, size_t class, size_t length)
 {
-    if (engine_class(length, HEAP_ALIGN) == class)
+    if (engine_resize(ptr, class, length, HEAP_ALIGN))
         return ptr;
-    return realloc_by_copy(ptr, engine_class_bytes(class), length);
+    return realloc_by_copy(ptr, engine_usable(ptr, class, "realloc"), length);
+}
+
+/* What became of a large block whose length was asked to change. */
+static void count_change(size_t old_bytes, size_t new_bytes)
+{
+    if (old_bytes == new_bytes)
+        return;
+    count_large_free(old_bytes);
+    count_large_alloc(new_bytes);
+    count_renewed();
+}
+
+static void *remap_large(void *ptr, size_t length, size_t align, const char *call)
+{
+    size_t old_bytes = large_bytes(ptr, call);
+    void *block = large_remap(ptr, length, align, call);
+    if (block != NULL)
+        count_change(old_bytes, large_bytes(block, call));
+    return block;
+}
+
+static bool resize_large(void *ptr, size_t length, const char *call)
+{
+    size_t old_bytes = large_bytes(ptr, call);
+    bool resized = large_resize(ptr, length, call);
+    if (resized)
+        count_change(old_bytes, large_bytes(ptr, call));
+    return resized;
 }
 
 static void *realloc_large(void *ptr, size_t length)
 {
-    size_t old_bytes = large_bytes(ptr, "realloc");
     void *block = NULL;
-    if (engine_class(length, HEAP_ALIGN) >= ENGINE_CLASSES)
-        block = large_remap(ptr, length, BLOCK_BYTES, "realloc");
-    return block != NULL ? block : realloc_by_copy(ptr, old_bytes, length);
+    if (engine_is_large(length, HEAP_ALIGN))
+        block = remap_large(ptr, length, HEAP_ALIGN, "realloc");
+    return block != NULL ? block : realloc_by_copy(ptr, large_bytes(ptr, "realloc"), length);
 }
 
 void *heap_realloc(void *ptr, size_t length)
 {
-    size_t class = class_of(ptr, "realloc");
+    size_t class = engine_class_of(ptr, "realloc");
     void *block =
         class < ENGINE_CLASSES ? realloc_cell(ptr, class, length) : realloc_large(ptr, length);
     if (block != NULL)
@@ -200,44 +211,43 @@ void *heap_realloc(void *ptr, size_t length)
     return block;
 }
 
-/* What both forms of changing a length in place have in common: a cell stays within its class,
- * and nothing becomes a cell that was none, or the reverse. */
-enum change { CHANGE_NONE, CHANGE_LARGE, CHANGE_REFUSED };
+/* What both forms of changing a length in place have in common: a cell changes as its engine lets
+ * it, and nothing becomes a cell that was none, or the reverse. */
+enum change { CHANGE_DONE, CHANGE_LARGE, CHANGE_REFUSED };
 
 static enum change judge_change(void *ptr, size_t length, size_t align, size_t new_length,
                                 const char *call)
 {
-    if (DUET_CHECKED)
-        check_size(ptr, length, align, call);
-    size_t class = engine_class(length, align);
-    size_t new_class = engine_class(new_length, align);
+    size_t class = check_size(ptr, length, align, call);
     if (class < ENGINE_CLASSES)
-        return new_class == class ? CHANGE_NONE : CHANGE_REFUSED;
-    return new_class >= ENGINE_CLASSES && new_length <= PTRDIFF_MAX ? CHANGE_LARGE : CHANGE_REFUSED;
+        return engine_resize(ptr, class, new_length, align) ? CHANGE_DONE : CHANGE_REFUSED;
+    bool stays_large = engine_is_large(new_length, align) && new_length <= PTRDIFF_MAX;
+    return stays_large ? CHANGE_LARGE : CHANGE_REFUSED;
 }
 
 bool heap_resize(void *ptr, size_t length, size_t align, size_t new_length)
 {
     enum change change = judge_change(ptr, length, align, new_length, "duet_resize");
-    return change == CHANGE_NONE ||
-           (change == CHANGE_LARGE && large_resize(ptr, max_size(new_length, 1), "duet_resize"));
+    return change == CHANGE_DONE ||
+           (change == CHANGE_LARGE && resize_large(ptr, max_size(new_length, 1), "duet_resize"));
 }
 
 void *heap_remap(void *ptr, size_t length, size_t align, size_t new_length)
 {
     enum change change = judge_change(ptr, length, align, new_length, "duet_remap");
     if (change == CHANGE_LARGE)
-        return large_remap(ptr, max_size(new_length, 1), align, "duet_remap");
-    return change == CHANGE_NONE ? ptr : NULL;
+        return remap_large(ptr, max_size(new_length, 1), align, "duet_remap");
+    return change == CHANGE_DONE ? ptr : NULL;
 }
 
 /* ---- The whole --------------------------------------------------------------------------- */
 
 bool heap_trim(void)
 {
+    bool cells = engine_trim();
     bool large = large_trim();
     bool spans = spans_trim();
-    return large || spans;
+    return cells || large || spans;
 }
 
 const char *heap_engine(void)

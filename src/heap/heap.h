@@ -14,12 +14,13 @@
 #include <stdint.h>
 
 #include "base/bits.h"
+#include "engine.h"
 
 /* The C library's alignment for every object type, which the C names promise. */
 #define HEAP_ALIGN 16
 
 struct heap_options {
-    uint32_t slots; /* 0: one per CPU */
+    struct engine_options engine;
     bool huge_pages;
     const char *program; /* the path that it was started by */
 };
@@ -35,15 +36,15 @@ COLD void *heap_alloc(size_t length, size_t align, bool *zeroed);
 /* Any pointer that was handed out; NULL does nothing. */
 COLD void heap_free(void *ptr, const char *call);
 
-/* As heap_free; length and alignment are those that it was allocated with, and are trusted: they
- * alone tell a cell's class. The checked build verifies them. */
+/* As heap_free; length and alignment are those that it was allocated with. The engine says whether
+ * they are verified; in the checked build they are. */
 COLD void heap_free_sized(void *ptr, size_t length, size_t align);
 
 /* Bytes that may be used. */
 COLD size_t heap_usable(const void *ptr, const char *call);
 
-/* C's realloc of an existing block to `length` > 0 bytes. A cell is kept where the new class is
- * its own. NULL: no memory, and the old block is whole. */
+/* C's realloc of an existing block to `length` > 0 bytes. A cell is kept where its engine can give
+ * it the new length. NULL: no memory, and the old block is whole. */
 COLD void *heap_realloc(void *ptr, size_t length);
 
 /* The interface with lengths; see duet.h. */

@@ -13,6 +13,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -153,12 +154,46 @@ static char *map_aligned(size_t length, size_t align, int protection, int flags)
     return aligned;
 }
 
+/* Since Linux 6.7, MAP_STACK says as a side effect that a mapping is to have no huge pages; before,
+ * it takes a call more. */
+enum answer { UNKNOWN, YES, NO };
+
+/* As strtoul, which is not to be had yet when the loader calls resolvers. */
+static unsigned read_number(const char **text)
+{
+    unsigned number = 0;
+    for (; **text >= '0' && **text <= '9' && number < 1000; ++*text)
+        number = number * 10 + (unsigned)(**text - '0');
+    return number;
+}
+
+static enum answer ask_kernel(void)
+{
+    struct utsname name;
+    if (uname(&name) != 0)
+        return NO;
+    const char *release = name.release;
+    unsigned major = read_number(&release);
+    unsigned minor = *release == '.' ? (release++, read_number(&release)) : 0;
+    return major > 6 || (major == 6 && minor >= 7) ? YES : NO;
+}
+
+static bool stacks_have_no_huge_pages(void)
+{
+    static int answer; /* enum answer */
+    if (unlikely(load_relaxed(&answer) == UNKNOWN))
+        store_relaxed(&answer, (int)ask_kernel());
+    return load_relaxed(&answer) == YES;
+}
+
 void *os_map(size_t length, size_t align)
 {
-    void *start = map_aligned(length, align, PROT_READ | PROT_WRITE, 0);
+    bool forbid = !load_relaxed(&huge_pages_allowed);
+    bool by_flag = forbid && stacks_have_no_huge_pages();
+    void *start = map_aligned(length, align, PROT_READ | PROT_WRITE, by_flag ? MAP_STACK : 0);
     if (start == NULL)
         return NULL;
-    if (!load_relaxed(&huge_pages_allowed))
+    if (forbid && !by_flag)
         call_madvise(start, length, MADV_NOHUGEPAGE);
     hold(length);
     return start;

@@ -6,8 +6,11 @@
 
 __thread struct slot_thread slot_thread;
 
-/* Whether this thread is in the slot already: interrupted in it, or forking. */
-static bool slot_is_own(const struct slot *slot)
+/* How many rounds of back-off are waited for a slot whose holder may never come: some 100 ms, the
+ * most of it asleep. */
+#define ROUNDS_OF_PATIENCE 2000
+
+bool slot_is_own(const struct slot *slot)
 {
     return (load_relaxed(&slot->owner) & ~SLOT_OWNER_FORK) == thread_self();
 }
@@ -84,10 +87,12 @@ static struct slot *make_current(struct slot *slot, uint32_t number)
     return slot;
 }
 
-/* Gives the thread its first current slot, in turn, so that threads start apart. The first one
- * needs no count, so a process of one thread never asks for it. */
-static void bind(struct slot_set *set)
+/* In turn, so that threads start apart. The first one needs no count, so a process of one thread
+ * never asks for it. */
+void slots_bind(struct slot_set *set)
 {
+    if (likely(slot_thread.current != NULL))
+        return;
     uint32_t order = add_relaxed(&set->bound, 1);
     uint32_t number = order == 0 ? 0 : order % slots_count(set);
     make_current(slot_at(set, number), number);
@@ -139,10 +144,16 @@ static struct slot *rotate(struct slot_set *set, bool *nested)
     return NULL;
 }
 
+/* A reader leaves no number behind. If all slots have been busy for long, it may be that this
+ * thread was interrupted as a reader of some and as the owner of none. */
+static bool may_be_nested_in_reading(unsigned round)
+{
+    return DUET_RWLOCK && round >= ROUNDS_OF_PATIENCE;
+}
+
 struct slot *slot_take(struct slot_set *set)
 {
-    if (unlikely(slot_thread.current == NULL))
-        bind(set);
+    slots_bind(set);
     if (likely(slot_try(slot_thread.current)))
         return slot_thread.current;
     bool nested = slot_is_own(slot_thread.current);
@@ -150,6 +161,7 @@ struct slot *slot_take(struct slot_set *set)
         struct slot *slot = rotate(set, &nested);
         if (slot != NULL)
             return slot;
+        nested = nested || may_be_nested_in_reading(round);
         if (!nested)
             os_back_off(round);
     }
@@ -172,6 +184,11 @@ static bool is_fork_held(const struct slot *slot)
     return load_relaxed(&slot->owner) == (thread_self() | SLOT_OWNER_FORK);
 }
 
+bool slot_borrow(struct slot *slot)
+{
+    return is_fork_held(slot) || slot_try(slot);
+}
+
 /* A slot that is wanted but busy is waited for so long: through all pauses, and some yields that let
  * a thread that was preempted in it get on. What the search saves is kept for ever. */
 #define ROUNDS_OF_SEARCH 8
@@ -186,7 +203,7 @@ static struct slot *search(struct slot_set *set, struct slot *home, uint32_t mos
     for (uint32_t i = 0; i < min_size(most, in_all) && found == NULL; i++) {
         struct slot *slot = slot_at(set, number);
         if (slot != NULL && slot != home && wanted(slot, context)) {
-            if (is_fork_held(slot) || slot_try(slot))
+            if (slot_borrow(slot))
                 found = slot;
             else
                 *busy = *busy || !slot_is_own(slot);
@@ -215,13 +232,10 @@ void slot_return_other(struct slot *other)
         slot_release(other);
 }
 
-/* How many rounds of back-off fork waits for a slot: some 100 ms, the most of it asleep. */
-#define ROUNDS_OF_FORK 2000
-
 /* Takes the slot under the name of `owner`, if it can be had within so many rounds. */
 static bool revoke(struct slot *slot, uintptr_t owner, unsigned rounds)
 {
-    for (unsigned round = 0; !cas_acquire(&slot->owner, (uintptr_t)0, owner); round++) {
+    for (unsigned round = 0; !slot_try_by_cas(slot, owner); round++) {
         if (round >= rounds)
             return false;
         os_back_off(round);
@@ -242,7 +256,7 @@ static bool is_inside_a_slot(const struct slot_set *set)
 void slots_visit(struct slot_set *set, void (*visit)(struct slot *slot, void *context),
                  void *context)
 {
-    unsigned rounds = is_inside_a_slot(set) ? 0 : UINT_MAX;
+    unsigned rounds = is_inside_a_slot(set) ? 0 : DUET_RWLOCK ? ROUNDS_OF_PATIENCE : UINT_MAX;
     for (uint32_t number = 0; number < slots_in_all(set); number++) {
         struct slot *slot = slot_at(set, number);
         if (slot == NULL || slot_is_own(slot) || !revoke(slot, thread_self(), rounds))
@@ -256,7 +270,7 @@ void slots_fork_prepare(struct slot_set *set)
 {
     if (!thread_is_alone())
         slots_count(set); /* so that their number does not change any more */
-    unsigned rounds = is_inside_a_slot(set) ? 0 : ROUNDS_OF_FORK;
+    unsigned rounds = is_inside_a_slot(set) ? 0 : ROUNDS_OF_PATIENCE;
     for (uint32_t number = 0; number < slots_in_all(set); number++) {
         struct slot *slot = slot_at(set, number);
         if (slot != NULL && slot != fork_slot(set) && !slot_is_own(slot))
@@ -279,9 +293,11 @@ void slots_fork_end_child(struct slot_set *set, void (*abandon)(struct slot *slo
 {
     for (uint32_t number = 0; number < slots_in_all(set); number++) {
         struct slot *slot = slot_at(set, number);
-        if (slot == NULL || load_relaxed(&slot->owner) == 0 || slot_is_own(slot))
+        if (slot == NULL || slot_is_own(slot) ||
+            (load_relaxed(&slot->owner) == 0 && load_relaxed(&slot->readers) == 0))
             continue;
         abandon(slot);
+        store_relaxed(&slot->readers, 0);
         store_release(&slot->owner, 0);
     }
     slots_fork_end(set);

@@ -10,6 +10,9 @@
  *
  * While the process has one thread the mark is set by plain stores. See thread_is_alone.
  *
+ * In a build with DUET_RWLOCK several threads may also be in a slot as readers, while nobody owns
+ * it. Reading is a few instructions; what owns the slot is refused while it goes on.
+ *
  * Re-entry. A signal handler that interrupts an operation finds its own thread's number as an
  * owner. It must not wait, since what it waits for may wait for it: it takes any slot that is
  * free at once, or else a reserve slot, of which there come to be as many as operations were
@@ -45,6 +48,7 @@ struct slot {
     uintptr_t owner;           /* 0: nobody is in it */
     uint32_t number;           /* its place in rotation */
     uint32_t next_to_search;   /* the slot that slot_take_other looks at next */
+    uint32_t readers;          /* threads that are in it without owning it; see DUET_RWLOCK */
     struct slot *next_reserve; /* if it is a reserve slot: the next one */
 };
 
@@ -74,6 +78,19 @@ struct slot_thread {
 };
 extern __thread struct slot_thread slot_thread;
 
+/* Takes the slot, in the name of `owner`, by compare-and-swap. */
+ALWAYS_INLINE bool slot_try_by_cas(struct slot *slot, uintptr_t owner)
+{
+    if (!DUET_RWLOCK)
+        return cas_acquire(&slot->owner, (uintptr_t)0, owner);
+    if (!cas_sequential(&slot->owner, (uintptr_t)0, owner))
+        return false;
+    if (likely(load_sequential(&slot->readers) == 0))
+        return true;
+    store_release(&slot->owner, 0);
+    return false;
+}
+
 /* Takes the slot, which is not NULL, if nobody is in it. Says whether it did. */
 ALWAYS_INLINE bool slot_try(struct slot *slot)
 {
@@ -84,7 +101,7 @@ ALWAYS_INLINE bool slot_try(struct slot *slot)
         fence_signal();
         return true;
     }
-    return cas_acquire(&slot->owner, (uintptr_t)0, thread_self());
+    return slot_try_by_cas(slot, thread_self());
 }
 
 ALWAYS_INLINE void slot_release(struct slot *slot)
@@ -93,9 +110,28 @@ ALWAYS_INLINE void slot_release(struct slot *slot)
     store_release(&slot->owner, 0);
 }
 
+/* Enters the slot as a reader, if nobody owns it. Only with DUET_RWLOCK, and while there are other
+ * threads. */
+ALWAYS_INLINE bool slot_try_reading(struct slot *slot)
+{
+    add_sequential(&slot->readers, 1);
+    if (likely(load_sequential(&slot->owner) == 0))
+        return true;
+    sub_release(&slot->readers, 1);
+    return false;
+}
+
+ALWAYS_INLINE void slot_end_reading(struct slot *slot)
+{
+    sub_release(&slot->readers, 1);
+}
+
 /* Takes a slot: the current one, or one to which it rotates, or a reserve. Waits if all are
  * taken, unless this is a nested operation. NULL: nested, and no memory for a reserve slot. */
 struct slot *slot_take(struct slot_set *set);
+
+/* Gives the thread its first current slot, without taking it, unless it has one. */
+void slots_bind(struct slot_set *set);
 
 /* Looks through up to `most` other slots than `home`, which the caller holds, each search going on
  * where the last one ended, and takes the first that `wanted` says yes of and that is free, or that
@@ -106,6 +142,13 @@ typedef bool slot_wanted(const struct slot *slot, size_t context);
 struct slot *slot_take_other(struct slot_set *set, struct slot *home, uint32_t most,
                              slot_wanted *wanted, size_t context);
 void slot_return_other(struct slot *other);
+
+/* Takes this very slot, or finds it held already for the fork that this thread is in the middle of.
+ * slot_return_other gives it back. */
+bool slot_borrow(struct slot *slot);
+
+/* Whether this thread is in the slot already: interrupted in it, or forking. */
+bool slot_is_own(const struct slot *slot);
 
 /* Whether slot_take_other can find anything: whether there can be memory in another slot. */
 bool slots_are_shared(const struct slot_set *set);

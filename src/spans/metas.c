@@ -10,42 +10,11 @@
 
 static uint32_t records_per_step(const struct meta_pool *pool)
 {
-    return (uint32_t)(META_STEP_BYTES / pool->record_bytes);
-}
-
-/* Where a step lies: areas 0 to k - 1 have 2^k - 1 steps together. */
-struct place {
-    unsigned area;
-    size_t offset; /* of the step in its area */
-};
-
-static struct place place_of_step(uint32_t step)
-{
-    unsigned area = bit_width((size_t)step + 1) - 1;
-    return (struct place){area, (step + 1 - ((size_t)1 << area)) * META_STEP_BYTES};
-}
-
-static struct meta *record_at(const struct meta_pool *pool, uint32_t index)
-{
-    uint32_t per_step = records_per_step(pool);
-    struct place place = place_of_step((index - 1) / per_step);
-    char *area = load_acquire(&pool->areas[place.area]);
-    return (struct meta *)(area + place.offset +
-                           (size_t)((index - 1) % per_step) * pool->record_bytes);
-}
-
-static uint64_t check_word(const struct meta_pool *pool, const struct meta *meta)
-{
-    return pool->secret ^ (uintptr_t)meta;
-}
-
-bool meta_is_valid(const struct meta_pool *pool, const struct meta *meta)
-{
-    return load_relaxed(&meta->check) == check_word(pool, meta);
+    return (uint32_t)(META_STEP_BYTES >> pool->record_shift);
 }
 
 /* Reserves area k between two steps that stay inaccessible. */
-static bool add_area(struct meta_pool *pool, unsigned area)
+static bool add_area(struct meta_pool *pool, size_t area)
 {
     size_t length = META_STEP_BYTES << area;
     char *reserved = os_reserve(length + 2 * META_STEP_BYTES, META_STEP_BYTES);
@@ -59,7 +28,7 @@ static bool open_step(struct meta_pool *pool)
 {
     uint32_t per_step = records_per_step(pool);
     uint32_t step = pool->opened / per_step;
-    struct place place = place_of_step(step);
+    struct meta_place place = meta_place_of_step(step);
     if (place.area >= META_AREAS || pool->opened > UINT32_MAX - per_step)
         return false;
     if (pool->areas[place.area] == NULL && !add_area(pool, place.area))
@@ -77,7 +46,7 @@ static struct meta *make_record(struct meta_pool *pool)
 {
     if (pool->opened % records_per_step(pool) == 0 && !open_step(pool))
         return NULL;
-    struct meta *meta = record_at(pool, pool->opened + 1);
+    struct meta *meta = meta_address(pool, pool->opened + 1, pool->record_shift);
     meta->index = pool->opened + 1;
     store_release(&pool->opened, pool->opened + 1);
     return meta;
@@ -85,7 +54,7 @@ static struct meta *make_record(struct meta_pool *pool)
 
 static struct meta *reuse_record(struct meta_pool *pool)
 {
-    struct meta *meta = record_at(pool, pool->first_free);
+    struct meta *meta = meta_address(pool, pool->first_free, pool->record_shift);
     require(meta->check == 0 && meta->index == pool->first_free);
     pool->first_free = meta->next_free;
     meta->next_free = 0;
@@ -98,7 +67,7 @@ struct meta *meta_take(struct meta_pool *pool)
     struct meta *meta = pool->first_free != 0 ? reuse_record(pool) : make_record(pool);
     if (meta != NULL) {
         pool->in_use++;
-        store_release(&meta->check, check_word(pool, meta));
+        store_release(&meta->check, pool->secret ^ (uintptr_t)meta);
     }
     lock_release(&pool->lock);
     return meta;
@@ -109,19 +78,11 @@ void meta_give(struct meta_pool *pool, struct meta *meta)
     lock_take(&pool->lock);
     require(meta_is_valid(pool, meta));
     store_relaxed(&meta->check, 0);
-    memset(meta + 1, 0, pool->record_bytes - sizeof *meta);
+    memset(meta + 1, 0, ((size_t)1 << pool->record_shift) - sizeof *meta);
     meta->next_free = pool->first_free;
     pool->first_free = meta->index;
     pool->in_use--;
     lock_release(&pool->lock);
-}
-
-struct meta *meta_at(const struct meta_pool *pool, uint32_t index)
-{
-    if (index == 0 || index > load_acquire(&pool->opened))
-        return NULL;
-    struct meta *meta = record_at(pool, index);
-    return meta_is_valid(pool, meta) ? meta : NULL;
 }
 
 uint32_t meta_last(const struct meta_pool *pool)

@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomics.h"
+#include "base/bits.h"
 #include "base/config.h"
 #include "base/lock.h"
 
@@ -32,7 +34,7 @@ struct meta {
 
 struct meta_pool {
     struct lock lock;
-    uint32_t record_bytes; /* a power of two, sizeof(struct meta) to META_STEP_BYTES */
+    uint32_t record_shift; /* records have 2^this bytes: sizeof(struct meta) to META_STEP_BYTES */
     uint32_t opened;       /* records that exist; indices are 1 to opened */
     uint32_t first_free;
     uint32_t in_use;
@@ -40,9 +42,10 @@ struct meta_pool {
     char *areas[META_AREAS]; /* area k has 2^k steps */
 };
 
+/* `bytes` is a power of two. */
 #define META_POOL_INITIAL(bytes, rank)                                                             \
     {                                                                                              \
-        .lock = LOCK_INITIAL(rank), .record_bytes = (bytes)                                        \
+        .lock = LOCK_INITIAL(rank), .record_shift = (uint32_t)__builtin_ctz(bytes)                 \
     }
 
 /* A record, zero behind its head. NULL: no memory. */
@@ -51,12 +54,50 @@ struct meta *meta_take(struct meta_pool *pool);
 /* Wipes the record. It must be in use and not be named anywhere any more. */
 void meta_give(struct meta_pool *pool, struct meta *meta);
 
-/* The record of this index, or NULL if there is none or it is not in use. */
-struct meta *meta_at(const struct meta_pool *pool, uint32_t index);
-
 /* Indices run from 1 to this. */
 uint32_t meta_last(const struct meta_pool *pool);
 
-bool meta_is_valid(const struct meta_pool *pool, const struct meta *meta);
+/* Where a step lies: areas 0 to k - 1 have 2^k - 1 steps together. */
+struct meta_place {
+    size_t area;
+    size_t offset; /* of the step in its area */
+};
+
+ALWAYS_INLINE struct meta_place meta_place_of_step(uint32_t step)
+{
+    size_t area = highest_bit((size_t)step + 1);
+    return (struct meta_place){area, (step + 1 - ((size_t)1 << area)) * META_STEP_BYTES};
+}
+
+/* Where the record of an index lies, which must be 1 to `opened`. `shift` is the pool's: a constant,
+ * where look-ups are hot. */
+ALWAYS_INLINE struct meta *meta_address(const struct meta_pool *pool, uint32_t index,
+                                        unsigned shift)
+{
+    size_t number_in_step = (index - 1) & ((META_STEP_BYTES >> shift) - 1);
+    struct meta_place place = meta_place_of_step((index - 1) >> (META_STEP_SHIFT - shift));
+    char *area = load_acquire(&pool->areas[place.area]);
+    return (struct meta *)(area + place.offset + (number_in_step << shift));
+}
+
+ALWAYS_INLINE bool meta_is_valid(const struct meta_pool *pool, const struct meta *meta)
+{
+    return load_relaxed(&meta->check) == (pool->secret ^ (uintptr_t)meta);
+}
+
+/* The record of this index, or NULL if there is none or it is not in use. */
+ALWAYS_INLINE struct meta *meta_at_shift(const struct meta_pool *pool, uint32_t index,
+                                         unsigned shift)
+{
+    if (unlikely(index == 0) || unlikely(index > load_acquire(&pool->opened)))
+        return NULL;
+    struct meta *meta = meta_address(pool, index, shift);
+    return likely(meta_is_valid(pool, meta)) ? meta : NULL;
+}
+
+static inline struct meta *meta_at(const struct meta_pool *pool, uint32_t index)
+{
+    return meta_at_shift(pool, index, pool->record_shift);
+}
 
 #endif

@@ -66,3 +66,36 @@ void table_clear(const void *start, size_t blocks)
 {
     table_set(start, blocks, TABLE_FOREIGN, 0);
 }
+
+/* Marks of the block from that of `first` to that of `last`, both inside it. */
+static uint32_t marks_between(uintptr_t first, uintptr_t last)
+{
+    unsigned from = (unsigned)(first >> TABLE_MARK_SHIFT) % TABLE_MARKS;
+    unsigned to = (unsigned)(last >> TABLE_MARK_SHIFT) % TABLE_MARKS;
+    return ((uint32_t)2 << to) - ((uint32_t)1 << from);
+}
+
+static void change_marks(uintptr_t start, size_t length, bool set)
+{
+    for (uintptr_t first = start, last = start + length - 1, end; first <= last; first = end) {
+        end = round_down(first, BLOCK_BYTES) + BLOCK_BYTES;
+        struct table_leaf *leaf = leaf_of(first >> BLOCK_SHIFT);
+        require(leaf != NULL);
+        uint32_t *entry = &leaf->meta[(first >> BLOCK_SHIFT) & (TABLE_LEAF_ENTRIES - 1)];
+        uint32_t marks = marks_between(first, min_size(last, end - 1));
+        if (set)
+            or_relaxed(entry, marks);
+        else
+            and_relaxed(entry, ~marks);
+    }
+}
+
+void table_mark(const void *start, size_t length)
+{
+    change_marks((uintptr_t)start, length, true);
+}
+
+void table_unmark(const void *start, size_t length)
+{
+    change_marks((uintptr_t)start, length, false);
+}

@@ -6,6 +6,9 @@
  * holds, for each leaf, its distance from a leaf that is empty for ever: so a root of zeros
  * leads every address there, and a look-up needs no test for a missing leaf.
  *
+ * An engine that takes single pages from the OS uses an entry otherwise: the meta index's bits are
+ * marks then, one for each 4 KiB of the block, and there is no class byte.
+ *
  * Concurrency: look-ups take no lock. An entry is written before any pointer into its block is
  * handed out and cleared before the block can be reused, so whoever holds a valid pointer sees
  * the right entry; for other pointers every answer is harmless. Leaves are never unmapped.
@@ -40,6 +43,11 @@ struct table_leaf {
 extern uintptr_t table_root[TABLE_ROOT_ENTRIES];
 extern uint8_t table_empty_leaf[TABLE_LEAF_ENTRIES]; /* class bytes alone; never written */
 
+/* What a mark stands for: 4 KiB, whatever the page size, and no more than a block. */
+#define TABLE_MARK_SHIFT 12
+#define TABLE_MARK_BYTES ((size_t)1 << TABLE_MARK_SHIFT)
+#define TABLE_MARKS (BLOCK_BYTES / TABLE_MARK_BYTES)
+
 /* The class byte of the block that holds ptr; TABLE_FOREIGN for any address that is not ours. */
 ALWAYS_INLINE uint8_t table_class(const void *ptr)
 {
@@ -51,6 +59,22 @@ ALWAYS_INLINE uint8_t table_class(const void *ptr)
     return load_relaxed((const uint8_t *)leaf + (block & (TABLE_LEAF_ENTRIES - 1)));
 }
 
+/* Whether the 4 KiB that hold ptr are marked; false for any address that is not ours. */
+ALWAYS_INLINE bool table_is_marked(const void *ptr)
+{
+    uintptr_t block = (uintptr_t)ptr >> BLOCK_SHIFT;
+    uintptr_t leaf_number = block >> TABLE_LEAF_BITS;
+    if (unlikely(leaf_number >= TABLE_ROOT_ENTRIES))
+        return false;
+    uintptr_t distance = load_relaxed(&table_root[leaf_number]);
+    if (unlikely(distance == 0))
+        return false;
+    const struct table_leaf *leaf =
+        (const struct table_leaf *)((uintptr_t)table_empty_leaf + distance);
+    uint32_t marks = load_relaxed(&leaf->meta[block & (TABLE_LEAF_ENTRIES - 1)]);
+    return (marks >> ((uintptr_t)ptr >> TABLE_MARK_SHIFT) % TABLE_MARKS) & 1;
+}
+
 /* The meta index of the block that holds ptr, whose class byte must not be TABLE_FOREIGN. */
 uint32_t table_meta(const void *ptr);
 
@@ -60,5 +84,10 @@ bool table_cover(const void *start, size_t length);
 /* Writes the entries of `blocks` blocks from `start`, which table_cover has covered. */
 void table_set(const void *start, size_t blocks, uint8_t class, uint32_t meta);
 void table_clear(const void *start, size_t blocks);
+
+/* Marks each 4 KiB that have a byte of `length` > 0 bytes from `start`, or takes the marks away.
+ * table_cover has covered them. */
+void table_mark(const void *start, size_t length);
+void table_unmark(const void *start, size_t length);
 
 #endif

@@ -23,10 +23,23 @@
 #include <duet.h>
 #endif
 
-enum { THREADS = 3, SECONDS_TO_HANG = 60 };
+enum { THREADS = 3, SECONDS_TO_HANG = 60, HANDLED_AT_LEAST = 10 };
 
 static int stopping;
 static unsigned handled;
+
+static time_t now(void)
+{
+    struct timespec time;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &time) == 0);
+    return time.tv_sec;
+}
+
+/* A machine with much else to do takes longer to get so far. */
+static bool goes_on(time_t end)
+{
+    return now() < end || __atomic_load_n(&handled, __ATOMIC_RELAXED) < HANDLED_AT_LEAST;
+}
 
 static void use_heap(size_t round)
 {
@@ -91,13 +104,6 @@ static void *churn(void *unused)
     return NULL;
 }
 
-static time_t now(void)
-{
-    struct timespec time;
-    CHECK(clock_gettime(CLOCK_MONOTONIC, &time) == 0);
-    return time.tv_sec;
-}
-
 int main(int count, char **arguments)
 {
     require_duet();
@@ -118,7 +124,7 @@ int main(int count, char **arguments)
     for (int i = 0; i < THREADS; i++)
         CHECK(pthread_create(&threads[i], NULL, churn, NULL) == 0);
     struct timespec pause = {.tv_nsec = forks ? 2000000 : 50000};
-    for (time_t end = now() + seconds; now() < end;) {
+    for (time_t end = now() + seconds; goes_on(end);) {
         for (int i = 0; i < THREADS; i++)
             CHECK(pthread_kill(threads[i], signal_number) == 0);
         if (forks)
@@ -128,6 +134,5 @@ int main(int count, char **arguments)
     __atomic_store_n(&stopping, 1, __ATOMIC_RELAXED);
     for (int i = 0; i < THREADS; i++)
         CHECK(pthread_join(threads[i], NULL) == 0);
-    CHECK(handled > 10);
     return 0;
 }

@@ -14,7 +14,7 @@ setup() {
 }
 
 @test "before main, after it and after dlclose (duet names)" {
-    run "$OWN/around_main" "$OWN/closed_library.so"
+    run "$OWN/around_main" "$DUET_BUILD/tests/duet/closed_library.so"
     [ "$status" -eq 0 ]
     [ "$output" = "constructor main dlclose atexit destructor" ]
 }

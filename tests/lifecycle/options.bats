@@ -128,18 +128,16 @@ expect_warnings() {
     expect_warnings 0
 }
 
-# How often the kernel was told to keep huge pages off a block of this length.
-refusals_of_huge_pages() {
-    local bytes=25165824
-    strace -f -qq -o "$BATS_TEST_TMPDIR/trace" -e trace=madvise "$OWN/options" large $bytes >&2
-    grep -c " $bytes, MADV_NOHUGEPAGE" "$BATS_TEST_TMPDIR/trace" || true
-}
-
 @test "thp: huge pages are refused, or left to the kernel" {
-    need_program strace
-    [ "$(refusals_of_huge_pages)" -eq 1 ]
-    [ "$(DUET_OPTIONS=thp=0 refusals_of_huge_pages)" -eq 1 ]
-    [ "$(DUET_OPTIONS=thp=1 refusals_of_huge_pages)" -eq 0 ]
+    [ -e /sys/kernel/mm/transparent_hugepage ] || skip "a kernel without huge pages"
+    expected_output=$'large, no huge pages\nplain'
+    run --separate-stderr "$OWN/options" large 25165824
+    expect_warnings 0
+    DUET_OPTIONS=thp=0 run --separate-stderr "$OWN/options" large 25165824
+    expect_warnings 0
+    expected_output=$'large\nplain'
+    DUET_OPTIONS=thp=1 run --separate-stderr "$OWN/options" large 25165824
+    expect_warnings 0
 }
 
 # Takes the place of a copy that nobody runs setuid; prints its output and, on stderr, warnings.

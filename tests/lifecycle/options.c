@@ -3,7 +3,8 @@
  * holds it to be privileged (AT_SECURE). What else it does is up to its arguments:
  *
  *   options slots THREADS   each of so many threads allocates; prints 'slots N', those in use
- *   options large BYTES     allocates and frees a block of that length
+ *   options large BYTES     allocates a block of that length; prints 'large', and 'no huge pages'
+ *                           if the kernel was told to keep them off it
  *
  * Compiled with -DHAS_DEFAULTS it brings options along.
  */
@@ -24,6 +25,35 @@ static void use_heap(size_t size)
     void *block = malloc(opaque_size(size));
     CHECK(block != NULL);
     free(block);
+}
+
+/* The flags of the mapping that an address is in, as /proc/self/smaps has them. */
+static void flags_of_mapping(uintptr_t address, char *flags, size_t bytes)
+{
+    char line[4096];
+    uintptr_t start = 0, end = 0, from, to;
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    CHECK(maps != NULL);
+    flags[0] = '\0';
+    while (fgets(line, sizeof line, maps) != NULL) {
+        if (sscanf(line, "%zx-%zx ", &from, &to) == 2) {
+            start = from;
+            end = to;
+        } else if (strncmp(line, "VmFlags:", 8) == 0 && address >= start && address < end) {
+            snprintf(flags, bytes, "%s", line);
+        }
+    }
+    fclose(maps);
+}
+
+static void print_huge_pages(size_t size)
+{
+    char flags[256];
+    void *block = malloc(opaque_size(size));
+    CHECK(block != NULL);
+    flags_of_mapping((uintptr_t)block + size / 2, flags, sizeof flags);
+    free(block);
+    puts(strstr(flags, " nh") != NULL ? "large, no huge pages" : "large");
 }
 
 static void *run(void *unused)
@@ -50,7 +80,7 @@ int main(int count, char **arguments)
     if (number > 0 && strcmp(arguments[1], "slots") == 0)
         print_slots_in_use(number);
     else if (number > 0 && strcmp(arguments[1], "large") == 0)
-        use_heap(number);
+        print_huge_pages(number);
     if (getauxval(AT_SECURE) != 0)
         puts("secure");
     else

@@ -89,7 +89,8 @@ END
     stop_server
 
     server_status=0
-    start_server "$DUET_BUILD/duet" run --engine smp --json "$BATS_TEST_TMPDIR/report.json" --
+    start_server "$DUET_BUILD/duet" run --engine "$DUET_ENGINE" \
+        --json "$BATS_TEST_TMPDIR/report.json" --
     use_server >duet.out
     cmp plain.out duet.out
     redis-benchmark -h 127.0.0.1 -p "$port" -q -n 20000 -c 20 -d 300 -r 10000 --threads 2 \
@@ -99,9 +100,9 @@ END
     [ "$(client ping)" = PONG ]
     stop_server
     [ "$server_status" -eq 0 ]
-    python3 - report.json <<'END'
+    python3 - report.json "$DUET_ENGINE" <<'END'
 import json, sys
 greatest = json.load(open(sys.argv[1]))["processes"][0]
-assert greatest["engine"] == "smp" and greatest["allocations"] > 100000, greatest
+assert greatest["engine"] == sys.argv[2] and greatest["allocations"] > 100000, greatest
 END
 }

@@ -9,11 +9,11 @@ load "$DUET_SOURCE/tests/support/duet.bash"
 on_duet() {
     local report=$BATS_TEST_TMPDIR/report.json status=0
     rm -f "$report"
-    "$DUET_BUILD/duet" run --engine smp --json "$report" -- "$@" || status=$?
-    python3 - "$report" >&2 <<'END' || status=99
+    "$DUET_BUILD/duet" run --engine "$DUET_ENGINE" --json "$report" -- "$@" || status=$?
+    python3 - "$report" "$DUET_ENGINE" >&2 <<'END' || status=99
 import json, sys
 report = json.load(open(sys.argv[1]))
-ours = [p for p in report["processes"] if p["engine"] == "smp" and p["allocations"] > 0]
+ours = [p for p in report["processes"] if p["engine"] == sys.argv[2] and p["allocations"] > 0]
 sys.exit(0 if ours else 1)
 END
     [ "$status" -ne 99 ] || echo "not on duet: $*" >&2

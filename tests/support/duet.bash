@@ -1,8 +1,8 @@
-# For .bats files. ctest sets DUET_BUILD (the build folder), DUET_SOURCE and DUET_LIBRARY (the
-# library to preload).
+# For .bats files. ctest sets DUET_BUILD (the build folder), DUET_SOURCE, DUET_ENGINE (the engine
+# under test) and DUET_LIBRARY (its library, to preload).
 
-STD=$DUET_BUILD/tests/std   # programs that call the standard names
-OWN=$DUET_BUILD/tests/duet  # programs that call the duet_ names, linked with the library
+STD=$DUET_BUILD/tests/std               # programs that call the standard names
+OWN=$DUET_BUILD/tests/duet-$DUET_ENGINE # those that call the duet_ names, linked with the library
 
 # Runs a program on the library, without the launcher.
 preloaded() {

@@ -1,17 +1,27 @@
 /*
- * Slots, as the engine uses them: the process's own set.
+ * Slots, with a payload of our own behind each.
  */
 #include "unit.h"
 
 #include <pthread.h>
 #include <sched.h>
 
-#include "engine.h"
 #include "slots/slots.h"
 
 #define THREADS 8
 #define ROUNDS 20000
 #define NESTING 12
+
+/* The payload is numbers that only the slot's owner touches. */
+struct place {
+    alignas(CACHE_LINE_PAIR) struct slot head;
+    size_t inside;
+    size_t entries;
+    size_t copy_of_entries;
+};
+
+static struct place storage[SLOTS_STATIC];
+static struct slot_set set = SLOT_SET_INITIAL(storage);
 
 static void at_least_two_and_as_many_as_cpus(void **state)
 {
@@ -19,8 +29,8 @@ static void at_least_two_and_as_many_as_cpus(void **state)
     cpu_set_t cpus;
     assert_int_equal(sched_getaffinity(0, sizeof cpus, &cpus), 0);
     uint32_t expected = (uint32_t)max_size((size_t)CPU_COUNT(&cpus), SLOTS_LEAST);
-    assert_int_equal(slots_count(&smp_slots), DUET_TINY ? SLOTS_LEAST : expected);
-    assert_int_equal(slots_count(&smp_slots), slots_count(&smp_slots));
+    assert_int_equal(slots_count(&set), DUET_TINY ? SLOTS_LEAST : expected);
+    assert_int_equal(slots_count(&set), slots_count(&set));
 }
 
 /* Each operation nested in the one before, as by signal handlers in signal handlers: none waits,
@@ -30,18 +40,18 @@ static void nested_operations_never_wait(void **state)
     (void)state;
     struct slot *held[NESTING];
     for (int i = 0; i < NESTING; i++) {
-        held[i] = slot_take(&smp_slots);
+        held[i] = slot_take(&set);
         assert_non_null(held[i]);
         for (int j = 0; j < i; j++)
             assert_ptr_not_equal(held[i], held[j]);
     }
-    assert_true(smp_slots.reserve_count > 0);
-    uint32_t reserves = smp_slots.reserve_count;
+    assert_true(set.reserve_count > 0);
+    uint32_t reserves = set.reserve_count;
     for (int i = NESTING - 1; i >= 0; i--)
         slot_release(held[i]);
     for (int i = 0; i < NESTING; i++)
-        held[i] = slot_take(&smp_slots);
-    assert_int_equal(smp_slots.reserve_count, reserves); /* used again, not added to */
+        held[i] = slot_take(&set);
+    assert_int_equal(set.reserve_count, reserves); /* used again, not added to */
     for (int i = 0; i < NESTING; i++)
         slot_release(held[i]);
 }
@@ -56,45 +66,47 @@ static void a_visit_comes_to_every_slot_but_those_it_was_interrupted_in(void **s
 {
     (void)state;
     uint32_t visits = 0;
-    slots_visit(&smp_slots, count_visit, &visits);
-    assert_int_equal(visits, slots_in_all(&smp_slots));
-    struct slot *held = slot_take(&smp_slots);
+    slots_visit(&set, count_visit, &visits);
+    assert_int_equal(visits, slots_in_all(&set));
+    struct slot *held = slot_take(&set);
     visits = 0;
-    slots_visit(&smp_slots, count_visit, &visits);
-    assert_int_equal(visits, slots_in_all(&smp_slots) - 1);
+    slots_visit(&set, count_visit, &visits);
+    assert_int_equal(visits, slots_in_all(&set) - 1);
     slot_release(held);
 }
 
-/* In every slot a number that only its owner touches; the set's payload is the engine's, so the
- * numbers stand apart, by the slot's address. */
-static struct {
-    struct slot *slot;
-    size_t inside;
-    size_t entries;
-} places[64];
-
-static size_t place_of(struct slot *slot)
+/* In the middle of things, so that others come upon them. */
+static void sched_yield_sometimes(int i)
 {
-    for (size_t i = 0;; i++) {
-        assert_true(i < sizeof places / sizeof *places);
-        if (cas_relaxed(&places[i].slot, (struct slot *)NULL, slot) ||
-            load_relaxed(&places[i].slot) == slot)
-            return i;
-    }
+    if (i % 100 == 0)
+        sched_yield();
 }
 
 static void *enter_and_leave(void *unused)
 {
     (void)unused;
     for (int i = 0; i < ROUNDS; i++) {
-        struct slot *slot = slot_take(&smp_slots);
-        size_t place = place_of(slot);
-        assert_int_equal(places[place].inside++, 0);
-        places[place].entries++;
-        places[place].inside--;
-        slot_release(slot);
+        struct place *place = (struct place *)slot_take(&set);
+        assert_int_equal(place->inside++, 0);
+        place->entries++;
+        sched_yield_sometimes(i);
+        place->copy_of_entries = place->entries;
+        place->inside--;
+        slot_release(&place->head);
     }
     return NULL;
+}
+
+struct entries {
+    size_t all;
+    size_t places; /* that had any */
+};
+
+static void count_entries(struct slot *slot, void *context)
+{
+    struct entries *entries = context;
+    entries->all += ((struct place *)slot)->entries;
+    entries->places += ((struct place *)slot)->entries != 0;
 }
 
 static void one_thread_at_a_time(void **state)
@@ -105,13 +117,67 @@ static void one_thread_at_a_time(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, enter_and_leave, NULL), 0);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    size_t entries = 0, used = 0;
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        entries += places[i].entries;
-        used += places[i].entries != 0;
+    struct entries entries = {0, 0};
+    slots_visit(&set, count_entries, &entries);
+    assert_int_equal(entries.all, THREADS * ROUNDS);
+    assert_true(entries.places >= 2); /* threads start apart */
+}
+
+static size_t readings;
+
+static void *read_in_turn(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct place *place = &storage[i % SLOTS_LEAST];
+        if (!slot_try_reading(&place->head))
+            continue;
+        size_t entries = place->entries;
+        sched_yield_sometimes(i);
+        assert_int_equal(place->inside, 0);
+        assert_int_equal(place->copy_of_entries, entries);
+        slot_end_reading(&place->head);
+        add_relaxed(&readings, 1);
     }
-    assert_int_equal(entries, THREADS * ROUNDS);
-    assert_true(used >= 2); /* threads start apart */
+    return NULL;
+}
+
+/* What readers see was left by an owner, and stays as it is until they have left. */
+static void readers_and_owners_exclude_each_other(void **state)
+{
+    (void)state;
+    if (!DUET_RWLOCK)
+        skip();
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, i % 2 == 0 ? enter_and_leave : read_in_turn, NULL),
+            0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_true(readings > 0);
+    for (size_t i = 0; i < SLOTS_LEAST; i++)
+        assert_int_equal(storage[i].head.readers, 0);
+}
+
+static void what_is_borrowed_is_owned_until_it_is_returned(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SLOTS_LEAST; i++) {
+        struct slot *slot = &storage[i].head;
+        assert_false(slot_is_own(slot));
+        assert_true(slot_borrow(slot));
+        assert_true(slot_is_own(slot));
+        assert_false(slot_borrow(slot)); /* one operation inside another */
+        slot_return_other(slot);
+        assert_false(slot_is_own(slot));
+    }
+    slots_fork_prepare(&set);
+    assert_true(slot_borrow(&storage[0].head)); /* it is held for the fork, and stays so */
+    slot_return_other(&storage[0].head);
+    assert_true(slot_is_own(&storage[0].head));
+    slots_fork_end(&set);
+    assert_false(slot_is_own(&storage[0].head));
 }
 
 static bool any_slot(const struct slot *slot, size_t unused)
@@ -125,25 +191,25 @@ static bool any_slot(const struct slot *slot, size_t unused)
 static void forks_do_not_use_up_reserves(void **state)
 {
     (void)state;
-    uint32_t reserves = smp_slots.reserve_count;
+    uint32_t reserves = set.reserve_count;
     for (int i = 0; i < 100; i++) {
-        slots_fork_prepare(&smp_slots);
-        struct slot *slot = slot_take(&smp_slots);
+        slots_fork_prepare(&set);
+        struct slot *slot = slot_take(&set);
         assert_non_null(slot);
-        for (uint32_t j = 0; j < slots_in_all(&smp_slots); j++) {
-            struct slot *other = slot_take_other(&smp_slots, slot, 1, any_slot, 0);
+        for (uint32_t j = 0; j < slots_in_all(&set); j++) {
+            struct slot *other = slot_take_other(&set, slot, 1, any_slot, 0);
             if (other != NULL)
                 slot_return_other(other); /* it holds them all, and goes on holding them */
         }
         slot_release(slot);
         for (uint32_t j = 0; j < SLOTS_LEAST; j++) {
-            struct slot *held = (struct slot *)(smp_slots.first + j * smp_slots.stride);
+            struct slot *held = (struct slot *)(set.first + j * set.stride);
             assert_true(held->owner == (thread_self() | SLOT_OWNER_FORK));
         }
-        slots_fork_end(&smp_slots);
+        slots_fork_end(&set);
     }
-    assert_int_equal(smp_slots.reserve_count, reserves);
-    struct slot *slot = slot_take(&smp_slots);
+    assert_int_equal(set.reserve_count, reserves);
+    struct slot *slot = slot_take(&set);
     assert_ptr_equal(slot, slot_thread.current);
     slot_release(slot);
 }
@@ -151,10 +217,10 @@ static void forks_do_not_use_up_reserves(void **state)
 static void a_search_comes_to_every_other_slot(void **state)
 {
     (void)state;
-    struct slot *home = slot_take(&smp_slots);
-    uint32_t all = slots_in_all(&smp_slots), found = 0;
+    struct slot *home = slot_take(&set);
+    uint32_t all = slots_in_all(&set), found = 0;
     for (uint32_t i = 0; i < all; i++) {
-        struct slot *other = slot_take_other(&smp_slots, home, 1, any_slot, 0);
+        struct slot *other = slot_take_other(&set, home, 1, any_slot, 0);
         if (other == NULL)
             continue;
         assert_ptr_not_equal(other, home);
@@ -167,22 +233,22 @@ static void a_search_comes_to_every_other_slot(void **state)
 
 static bool is_number(const struct slot *slot, size_t number)
 {
-    return slot == (struct slot *)(smp_slots.first + number * smp_slots.stride);
+    return slot == (struct slot *)(set.first + number * set.stride);
 }
 
 static void a_search_finds_the_one_that_is_wanted(void **state)
 {
     (void)state;
-    struct slot *home = slot_take(&smp_slots);
-    uint32_t all = slots_in_all(&smp_slots);
+    struct slot *home = slot_take(&set);
+    uint32_t all = slots_in_all(&set);
     for (size_t wanted = 0; wanted < SLOTS_LEAST; wanted++) {
-        struct slot *other = slot_take_other(&smp_slots, home, all, is_number, wanted);
+        struct slot *other = slot_take_other(&set, home, all, is_number, wanted);
         assert_int_equal(other == NULL, is_number(home, wanted));
         if (other == NULL)
             continue;
         assert_true(is_number(other, wanted));
         /* Taken already: not to be had a second time. */
-        assert_null(slot_take_other(&smp_slots, home, all, is_number, wanted));
+        assert_null(slot_take_other(&set, home, all, is_number, wanted));
         slot_return_other(other);
     }
     slot_release(home);
@@ -195,6 +261,8 @@ int main(void)
         cmocka_unit_test(nested_operations_never_wait),
         cmocka_unit_test(a_visit_comes_to_every_slot_but_those_it_was_interrupted_in),
         cmocka_unit_test(one_thread_at_a_time),
+        cmocka_unit_test(readers_and_owners_exclude_each_other),
+        cmocka_unit_test(what_is_borrowed_is_owned_until_it_is_returned),
         cmocka_unit_test(forks_do_not_use_up_reserves),
         cmocka_unit_test(a_search_comes_to_every_other_slot),
         cmocka_unit_test(a_search_finds_the_one_that_is_wanted),

@@ -19,9 +19,6 @@
 /* ld.so splits LD_PRELOAD at spaces and colons, knows no way to quote them, and expands '$'. */
 #define NOT_PRELOADABLE " :$"
 
-/* Enough for the names of all the engines that may ever lie in one folder. */
-#define ENGINE_LIST_BYTES 256
-
 struct places {
     char folders[PLACES][PATH_MAX];
 };
@@ -48,33 +45,53 @@ static bool find_places(struct places *places)
            join(places->folders[2], DUET_LIBDIR, "duet/report");
 }
 
-/* Adds the engines whose libraries lie in the folder to the list, with blanks between. */
-static void list_engines(const char *folder, char *list)
+static int is_library(const struct dirent *entry)
 {
-    DIR *stream = opendir(folder);
-    const struct dirent *entry;
+    size_t length = strlen(entry->d_name);
+    return length > strlen(PREFIX SUFFIX) && strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 &&
+           strcmp(entry->d_name + length - strlen(SUFFIX), SUFFIX) == 0;
+}
 
-    if (stream == NULL)
+/* The engines whose libraries lie in the folder, each with a blank before it. */
+static void list_folder(const char *folder, char *list)
+{
+    struct dirent **entries;
+    int count = scandir(folder, &entries, is_library, alphasort);
+
+    if (count < 0)
         return;
-    while ((entry = readdir(stream)) != NULL) {
-        size_t length = strlen(entry->d_name);
+    for (int i = 0; i < count; i++) {
+        const char *name = entries[i]->d_name;
         size_t used = strlen(list);
-        if (length <= strlen(PREFIX SUFFIX) ||
-            strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0 ||
-            strcmp(entry->d_name + length - strlen(SUFFIX), SUFFIX) != 0)
-            continue;
         snprintf(list + used, ENGINE_LIST_BYTES - used, " %.*s",
-                 (int)(length - strlen(PREFIX SUFFIX)), entry->d_name + strlen(PREFIX));
+                 (int)(strlen(name) - strlen(PREFIX SUFFIX)), name + strlen(PREFIX));
+        free(entries[i]);
     }
-    closedir(stream);
+    free(entries);
+}
+
+/* Those of the first place that has any. */
+static void list_engines(const struct places *places, char *list)
+{
+    list[0] = '\0';
+    for (int i = 0; i < PLACES && list[0] == '\0'; i++)
+        list_folder(places->folders[i], list);
+}
+
+void library_list(char *list)
+{
+    struct places places;
+
+    list[0] = '\0';
+    if (find_places(&places))
+        list_engines(&places, list);
 }
 
 static void say_missing(const char *engine, const struct places *places)
 {
-    char engines[ENGINE_LIST_BYTES] = "";
+    char engines[ENGINE_LIST_BYTES];
 
-    for (int i = 0; i < PLACES && engines[0] == '\0'; i++)
-        list_engines(places->folders[i], engines);
+    list_engines(places, engines);
     if (engines[0] != '\0')
         say_usage("there is no engine '%s', only:%s", engine, engines);
     else

@@ -12,6 +12,9 @@
 /* The engine that runs where none is asked for. */
 #define DEFAULT_ENGINE "smp"
 
+/* Enough for the names of all the engines that may ever lie in one folder. */
+#define ENGINE_LIST_BYTES 256
+
 struct library {
     char path[PATH_MAX];
     struct elf_facts elf;
@@ -21,5 +24,9 @@ struct library {
  * installation), or where it was configured to be installed. Says why and returns false where
  * there is none, or where it lies under a path that the loader cannot preload. */
 bool library_find(const char *engine, struct library *library);
+
+/* The engines whose libraries lie there, each with a blank before it: ENGINE_LIST_BYTES at most,
+ * empty if there are none. */
+void library_list(char *list);
 
 #endif

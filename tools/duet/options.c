@@ -13,7 +13,7 @@ enum value_kind {
 
 /* As in the library's front/options.c. */
 #define SLOTS_FEWEST 2
-#define SLOTS_MOST 65536
+#define SLOTS_MOST 8192
 
 static const struct {
     const char *key;
@@ -21,7 +21,8 @@ static const struct {
     const char *standard;
     const char *meaning;
 } options[] = {
-    {"slots", VALUE_SLOTS, "one to a CPU, at least 2", "number of slots, from 2 to 65536"},
+    {"slots", VALUE_SLOTS, "one to a CPU, at least 2", "number of slots, from 2 to 8192"},
+    {"purge", VALUE_SWITCH, "0", "engine ng: return whole pages of a cell as it is freed"},
     {"thp", VALUE_SWITCH, "0", "let the kernel back the heap with huge pages"},
     {"stats", VALUE_SWITCH, "0", "print the heap's figures on stderr at exit"},
     {"verbose", VALUE_SWITCH, "0", "say on stderr at the start which engine runs"},

@@ -37,13 +37,16 @@ struct request {
 
 static void print_help(void)
 {
+    char engines[ENGINE_LIST_BYTES];
+
+    library_list(engines);
     printf(
         "usage: duet run [--engine NAME] [--json FILE] [-o KEY=VALUE]... [--] PROG [ARGS...]\n"
         "\n"
         "Runs PROG and its children on a duet library, and reports on stderr what their heaps\n"
         "did: above all of the process with the most live memory.\n"
         "\n"
-        "  -e, --engine NAME    the engine to run on (default: " DEFAULT_ENGINE ")\n"
+        "  -e, --engine NAME    the engine to run on (default: " DEFAULT_ENGINE "); there are:%s\n"
         "  -j, --json FILE      also write the report as JSON, with all processes; -: stdout\n"
         "  -o, --option KEY=VALUE\n"
         "                       set an option of the library; may be repeated, the last wins\n"
@@ -51,7 +54,8 @@ static void print_help(void)
         "  -h, --help           print this\n"
         "\n"
         "The exit status is PROG's; if a signal ends PROG, the same ends duet. Otherwise 125:\n"
-        "duet itself failed; 126: PROG cannot be run, or not on duet; 127: PROG was not found.\n");
+        "duet itself failed; 126: PROG cannot be run, or not on duet; 127: PROG was not found.\n",
+        engines);
 }
 
 enum parsed { PARSED_RUN, PARSED_DONE, PARSED_WRONG };

@@ -53,7 +53,7 @@ struct bit {
 static struct bit bit_of(void *cell, size_t cell_bytes)
 {
     uintptr_t offset = (uintptr_t)cell % SMP_SLAB_BYTES;
-    require(engine_class_bytes(engine_class_of_table(table_class(cell))) == cell_bytes);
+    require(engine_class_bytes(smp_class_of_table(table_class(cell))) == cell_bytes);
     require(offset % cell_bytes == 0);
     struct book *book = (struct book *)meta_at(&books, table_meta(cell));
     require(book != NULL);

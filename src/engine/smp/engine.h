@@ -23,10 +23,7 @@
  * a cell's first, and that the cell is not the one that was freed last.
  *
  * This header is the engine's half of the contract that heap and front compile against; every
- * engine has one of this name:
- *   ENGINE_NAME, ENGINE_CLASSES, engine_class, engine_class_bytes, engine_class_at,
- *   engine_is_cell, engine_alloc, engine_free (hot), engine_alloc_slow, engine_free_slow,
- *   engine_fork_prepare, engine_fork_end, engine_fork_end_child, engine_configure, engine_count.
+ * engine has one of this name. docs/design.md, 'An engine', says what each part has to do.
  */
 #ifndef DUET_ENGINE_SMP_ENGINE_H
 #define DUET_ENGINE_SMP_ENGINE_H
@@ -54,6 +51,9 @@
 /* Cells of 8 bytes to half a slab. A slab of a single cell would be no better than a mapping. */
 #define ENGINE_CLASSES (BLOCK_SHIFT - SMP_LEAST_SHIFT)
 
+/* What a caller of a sized free says is trusted: it alone tells a cell's class, without a look-up. */
+#define ENGINE_CHECKS_SIZES false
+
 /* How many other slots an allocation looks at before it cuts a new slab. SmpAllocator moves to one.
  * With one, threads that come and go in turn cut slabs without end: a list that was taken over is
  * somewhere, but seldom in the one slot that is looked at (docs/smp.md has the figures). Looking
@@ -80,7 +80,7 @@ extern struct slot_set smp_slots;
 
 /* The class of a length and an alignment, a power of two. At least ENGINE_CLASSES if they are too
  * large for a cell. A length of 0 counts as 1. */
-ALWAYS_INLINE size_t engine_class(size_t length, size_t align)
+ALWAYS_INLINE size_t smp_class_for(size_t length, size_t align)
 {
     size_t least = max_size(align, (size_t)1 << SMP_LEAST_SHIFT);
     return highest_bit(max_size(length, least) - 1) + 1 - SMP_LEAST_SHIFT;
@@ -91,20 +91,25 @@ ALWAYS_INLINE size_t engine_class_bytes(size_t class)
     return (size_t)1 << (class + SMP_LEAST_SHIFT);
 }
 
+ALWAYS_INLINE bool engine_is_large(size_t length, size_t align)
+{
+    return smp_class_for(length, align) >= ENGINE_CLASSES;
+}
+
 /* The class of a class byte from the address table; at least ENGINE_CLASSES if it is none. */
-ALWAYS_INLINE size_t engine_class_of_table(uint8_t table_class)
+ALWAYS_INLINE size_t smp_class_of_table(uint8_t table_class)
 {
     return (size_t)table_class - TABLE_ENGINE_FIRST;
 }
 
 /* The class of the cell that ptr points to; at least ENGINE_CLASSES if it points to none. */
-ALWAYS_INLINE size_t engine_class_at(const void *ptr)
+ALWAYS_INLINE size_t smp_class_at(const void *ptr)
 {
-    return engine_class_of_table(table_class(ptr));
+    return smp_class_of_table(table_class(ptr));
 }
 
 /* Whether an address in a slab of this class is that of a cell. */
-ALWAYS_INLINE bool engine_is_cell(const void *ptr, size_t class)
+ALWAYS_INLINE bool smp_is_cell(const void *ptr, size_t class)
 {
     return is_aligned((uintptr_t)ptr, engine_class_bytes(class));
 }
@@ -139,10 +144,13 @@ ALWAYS_INLINE void smp_push(struct smp_slot *slot, void *ptr, size_t class)
     smp_check_list(cells, engine_class_bytes(class));
 }
 
-/* A cell, or NULL: then engine_alloc_slow is to be called. *zeroed says whether it reads as
- * zero. */
-ALWAYS_INLINE void *engine_alloc(size_t class, bool *zeroed)
+/* A cell and its class, or NULL: then engine_alloc_slow is to be called, or it is large. *zeroed
+ * says whether it reads as zero. */
+ALWAYS_INLINE void *engine_alloc(size_t length, size_t align, size_t *out_class, bool *zeroed)
 {
+    size_t class = *out_class = smp_class_for(length, align);
+    if (unlikely(class >= ENGINE_CLASSES))
+        return NULL;
     struct smp_slot *slot = (struct smp_slot *)slot_thread.current;
     if (unlikely(slot == NULL) || unlikely(!slot_try(&slot->head)))
         return NULL;
@@ -151,10 +159,10 @@ ALWAYS_INLINE void *engine_alloc(size_t class, bool *zeroed)
     return cell;
 }
 
-/* False: nothing was done, engine_free_slow is to be called. */
-ALWAYS_INLINE bool engine_free(void *ptr, size_t class)
+/* False: nothing was done. */
+ALWAYS_INLINE bool smp_free(void *ptr, size_t class)
 {
-    if (unlikely(!engine_is_cell(ptr, class)))
+    if (unlikely(!smp_is_cell(ptr, class)))
         return false;
     struct smp_slot *slot = (struct smp_slot *)slot_thread.current;
     if (unlikely(slot == NULL) || unlikely(!slot_try(&slot->head)))
@@ -164,14 +172,64 @@ ALWAYS_INLINE bool engine_free(void *ptr, size_t class)
     return true;
 }
 
-/* As engine_alloc, for every case. NULL: no memory. */
-COLD void *engine_alloc_slow(size_t class, bool *zeroed);
+/* False: nothing was done, engine_free_slow is to be called. Else the cell's class. */
+ALWAYS_INLINE bool engine_free(void *ptr, size_t *class)
+{
+    *class = smp_class_at(ptr);
+    return likely(*class < ENGINE_CLASSES) && smp_free(ptr, *class);
+}
 
-/* As engine_free, for every case. Stops the program if ptr is not the start of a cell. */
-COLD void engine_free_slow(void *ptr, size_t class);
+/* As engine_free. The class is that of the length, as it was when it was allocated: no look-up. */
+ALWAYS_INLINE bool engine_free_sized(void *ptr, size_t length, size_t align, size_t *class)
+{
+    *class = smp_class_for(length, align);
+    return likely(ptr != NULL) && likely(*class < ENGINE_CLASSES) && smp_free(ptr, *class);
+}
 
-/* As the library is loaded: how many slots; 0: as many as CPUs, counted now. */
-void engine_configure(uint32_t slots);
+/* As engine_alloc, for every case but large. NULL: no memory. */
+COLD void *engine_alloc_slow(size_t length, size_t align, size_t *class, bool *zeroed);
+
+/* As engine_free, for every case. Returns the cell's class; at least ENGINE_CLASSES for what may
+ * be a large block, of which nothing was done. Stops the program, in the name of `call`, where ptr
+ * is inside a slab and not the start of a cell. */
+COLD size_t engine_free_slow(void *ptr, const char *call);
+
+/* The class that engine_free_slow would return. */
+size_t engine_class_of(const void *ptr, const char *call);
+
+static inline size_t engine_usable(const void *cell, size_t class, const char *call)
+{
+    (void)cell, (void)call;
+    return engine_class_bytes(class);
+}
+
+/* Whether the cell can have been allocated with this length and alignment. */
+static inline bool engine_was_allocated(const void *cell, size_t class, size_t length, size_t align)
+{
+    (void)cell;
+    return class == smp_class_for(length, align);
+}
+
+/* Gives the cell another length where it is. False: it stays as it was. */
+static inline bool engine_resize(void *cell, size_t class, size_t length, size_t align)
+{
+    (void)cell;
+    return class == smp_class_for(length, align);
+}
+
+/* Returns what can be returned to the OS; says whether there was anything. smp keeps it all. */
+static inline bool engine_trim(void)
+{
+    return false;
+}
+
+struct engine_options {
+    uint32_t slots; /* how many; 0: as many as CPUs, counted now */
+    bool purge;     /* for engines that can return part of a cell at once */
+};
+
+/* As the library is loaded. */
+void engine_configure(const struct engine_options *options);
 
 /* Around fork: prepare, then one of the others, in the parent and in the child. */
 void engine_fork_prepare(void);

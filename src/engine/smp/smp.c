@@ -21,9 +21,9 @@ static void **deferred[ENGINE_CLASSES];
 
 static_assert(sizeof(struct smp_slot) % CACHE_LINE_PAIR == 0, "slots share no cache line");
 
-void engine_configure(uint32_t slots)
+void engine_configure(const struct engine_options *options)
 {
-    cas_relaxed(&smp_slots.wanted, 0u, slots != 0 ? slots : slots_default());
+    cas_relaxed(&smp_slots.wanted, 0u, options->slots != 0 ? options->slots : slots_default());
 }
 
 static bool has_free_cells(const struct slot *slot, size_t class)
@@ -76,8 +76,9 @@ static void *cut_slab(struct smp_class *cells, size_t class)
     return span.start;
 }
 
-void *engine_alloc_slow(size_t class, bool *zeroed)
+void *engine_alloc_slow(size_t length, size_t align, size_t *out_class, bool *zeroed)
 {
+    size_t class = *out_class = smp_class_for(length, align);
     struct smp_slot *slot = (struct smp_slot *)slot_take(&smp_slots);
     if (slot == NULL)
         return NULL;
@@ -102,10 +103,16 @@ static void defer_free(void **cell, size_t class)
     while (!cas_release(&deferred[class], (void **)*cell, cell));
 }
 
-void engine_free_slow(void *ptr, size_t class)
+size_t engine_class_of(const void *ptr, const char *call)
 {
-    if (!engine_is_cell(ptr, class))
-        fatal_pointer("free", ptr, "is not the start of a cell");
+    size_t class = smp_class_at(ptr);
+    if (class < ENGINE_CLASSES && !smp_is_cell(ptr, class))
+        fatal_pointer(call, ptr, "is not the start of a cell");
+    return class;
+}
+
+static void free_cell(void *ptr, size_t class)
+{
     struct smp_slot *slot = (struct smp_slot *)slot_take(&smp_slots);
     if (slot == NULL) {
         smp_check_free(ptr, engine_class_bytes(class));
@@ -114,6 +121,14 @@ void engine_free_slow(void *ptr, size_t class)
     }
     smp_push(slot, ptr, class);
     slot_release(&slot->head);
+}
+
+size_t engine_free_slow(void *ptr, const char *call)
+{
+    size_t class = engine_class_of(ptr, call);
+    if (class < ENGINE_CLASSES)
+        free_cell(ptr, class);
+    return class;
 }
 
 void engine_fork_prepare(void)

@@ -8,7 +8,7 @@
 #include <fcntl.h>
 
 #include "duet.h"
-#include "heap/large.h"
+#include "large.h"
 #include "memory.h"
 
 /* ThreadSanitizer makes two mappings of its own for each of our blocks, and dies at the kernel's

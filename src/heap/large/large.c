@@ -1,4 +1,4 @@
-#include "heap/large.h"
+#include "large.h"
 
 #include <string.h>
 
@@ -7,7 +7,6 @@
 #include "base/config.h"
 #include "base/fatal.h"
 #include "base/lock.h"
-#include "count.h"
 #include "os/os.h"
 #include "spans/metas.h"
 #include "spans/table.h"
@@ -151,7 +150,6 @@ void *large_alloc(size_t length, size_t align, bool *zeroed)
         return NULL;
     *zeroed = large->zeroed;
     count_live(1, large->length);
-    count_large_alloc(large->length);
     publish(large);
     return large->start;
 }
@@ -200,16 +198,17 @@ static bool unmap_block(struct large *large)
     return true;
 }
 
-void large_free(void *ptr, const char *call)
+size_t large_free(void *ptr, const char *call)
 {
     struct large *large = claim(ptr, call);
+    size_t length = large->length;
     table_clear(large->start, 1);
-    count_live((size_t)-1, -large->length);
-    count_large_free(large->length);
-    if (unmap_block(large))
-        return;
-    large->zeroed = os_purge(large->start, mapped_for(large->length));
-    add_stuck(large);
+    count_live((size_t)-1, -length);
+    if (!unmap_block(large)) {
+        large->zeroed = os_purge(large->start, mapped_for(length));
+        add_stuck(large);
+    }
+    return length;
 }
 
 bool large_trim(void)
@@ -232,9 +231,6 @@ size_t large_bytes(const void *ptr, const char *call)
 
 static void note_length(struct large *large, size_t new_length)
 {
-    count_large_free(large->length);
-    count_large_alloc(new_length);
-    count_renewed();
     count_live(0, new_length - large->length);
     large->length = new_length;
 }

@@ -1,5 +1,6 @@
 /*
- * Large blocks: allocations with a mapping of their own.
+ * Large blocks: allocations with a mapping of their own. For engines that bring none; the heap
+ * compiles against the "large.h" on its include path.
  *
  * Each starts at a multiple of BLOCK_BYTES, so that the address table, which knows blocks, leads
  * from its address to its record. The record lies among the metas; the block itself holds
@@ -12,8 +13,8 @@
  * Concurrency: whoever frees or moves a block first claims its record by compare-and-swap, so
  * two threads that free one block are found out. The list of blocks that stay has a lock.
  */
-#ifndef DUET_HEAP_LARGE_H
-#define DUET_HEAP_LARGE_H
+#ifndef DUET_HEAP_LARGE_LARGE_H
+#define DUET_HEAP_LARGE_LARGE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,8 +22,9 @@
 /* `length` > 0. *zeroed: whether it reads as zero. NULL: no memory. */
 void *large_alloc(size_t length, size_t align, bool *zeroed);
 
-/* These stop the program, in the name of `call`, if ptr is not the start of a large block. */
-void large_free(void *ptr, const char *call);
+/* These stop the program, in the name of `call`, if ptr is not the start of a large block. Both
+ * return the bytes that may, or might, be used. */
+size_t large_free(void *ptr, const char *call);
 size_t large_bytes(const void *ptr, const char *call);
 
 /* Changes the length in place. False: refused, nothing changed. */
