@@ -26,6 +26,7 @@ APART = ("large",)  # not in the geometric mean: what it measures is page faults
 # Name, and where Debian or our build has it.
 LIBRARIES = {
     "smp": [ROOT / "build/libduet-smp.so"],
+    "ng": [ROOT / "build/libduet-ng.so"],
     "mimalloc": "libmimalloc.so.2",
     "jemalloc": "libjemalloc.so.2",
     "tcmalloc": "libtcmalloc_minimal.so.4",

@@ -189,10 +189,6 @@ bool slot_borrow(struct slot *slot)
     return is_fork_held(slot) || slot_try(slot);
 }
 
-/* A slot that is wanted but busy is waited for so long: through all pauses, and some yields that let
- * a thread that was preempted in it get on. What the search saves is kept for ever. */
-#define ROUNDS_OF_SEARCH 8
-
 /* One search. *busy: there was a wanted slot that could not be had. */
 static struct slot *search(struct slot_set *set, struct slot *home, uint32_t most,
                            slot_wanted *wanted, size_t context, bool *busy)
@@ -215,12 +211,12 @@ static struct slot *search(struct slot_set *set, struct slot *home, uint32_t mos
 }
 
 struct slot *slot_take_other(struct slot_set *set, struct slot *home, uint32_t most,
-                             slot_wanted *wanted, size_t context)
+                             slot_wanted *wanted, size_t context, unsigned rounds)
 {
     for (unsigned round = 0;; round++) {
         bool busy = false;
         struct slot *found = search(set, home, most, wanted, context, &busy);
-        if (found != NULL || !busy || round >= ROUNDS_OF_SEARCH)
+        if (found != NULL || !busy || round >= rounds)
             return found;
         os_back_off(round);
     }

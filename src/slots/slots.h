@@ -133,14 +133,19 @@ struct slot *slot_take(struct slot_set *set);
 /* Gives the thread its first current slot, without taking it, unless it has one. */
 void slots_bind(struct slot_set *set);
 
+/* How long slot_take_other waits for a slot that is wanted and busy, in rounds of back-off: hardly at
+ * all; or through all pauses, and some yields that let a thread that was preempted in it get on. */
+#define SLOTS_SHORT_WAIT 1
+#define SLOTS_LONG_WAIT 8
+
 /* Looks through up to `most` other slots than `home`, which the caller holds, each search going on
  * where the last one ended, and takes the first that `wanted` says yes of and that is free, or that
  * the caller, if it is forking, holds anyway. `wanted` is asked of slots that others may be in, so
- * its answer is a guess. One that is wanted but busy is waited for, though not long. NULL: there
+ * its answer is a guess. One that is wanted but busy is waited for in up to `rounds`. NULL: there
  * is none. The current slot stays as it is. slot_return_other gives the slot back. */
 typedef bool slot_wanted(const struct slot *slot, size_t context);
 struct slot *slot_take_other(struct slot_set *set, struct slot *home, uint32_t most,
-                             slot_wanted *wanted, size_t context);
+                             slot_wanted *wanted, size_t context, unsigned rounds);
 void slot_return_other(struct slot *other);
 
 /* Takes this very slot, or finds it held already for the fork that this thread is in the middle of.

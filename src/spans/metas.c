@@ -29,7 +29,8 @@ static bool open_step(struct meta_pool *pool)
     uint32_t per_step = records_per_step(pool);
     uint32_t step = pool->opened / per_step;
     struct meta_place place = meta_place_of_step(step);
-    if (place.area >= META_AREAS || pool->opened > UINT32_MAX - per_step)
+    if (place.area >= META_AREAS || pool->opened > UINT32_MAX - per_step ||
+        (pool->steps != NULL && step >= pool->steps_most))
         return false;
     if (pool->areas[place.area] == NULL && !add_area(pool, place.area))
         return false;
@@ -37,6 +38,8 @@ static bool open_step(struct meta_pool *pool)
         return false;
     if (pool->secret == 0)
         pool->secret = random_secret() | 1;
+    if (pool->steps != NULL)
+        store_release(&pool->steps[step], pool->areas[place.area] + place.offset);
     return true;
 }
 
@@ -46,7 +49,7 @@ static struct meta *make_record(struct meta_pool *pool)
 {
     if (pool->opened % records_per_step(pool) == 0 && !open_step(pool))
         return NULL;
-    struct meta *meta = meta_address(pool, pool->opened + 1, pool->record_shift);
+    struct meta *meta = meta_address(pool, pool->opened + 1);
     meta->index = pool->opened + 1;
     store_release(&pool->opened, pool->opened + 1);
     return meta;
@@ -54,7 +57,7 @@ static struct meta *make_record(struct meta_pool *pool)
 
 static struct meta *reuse_record(struct meta_pool *pool)
 {
-    struct meta *meta = meta_address(pool, pool->first_free, pool->record_shift);
+    struct meta *meta = meta_address(pool, pool->first_free);
     require(meta->check == 0 && meta->index == pool->first_free);
     pool->first_free = meta->next_free;
     meta->next_free = 0;

@@ -40,6 +40,8 @@ struct meta_pool {
     uint32_t in_use;
     uint64_t secret;
     char *areas[META_AREAS]; /* area k has 2^k steps */
+    char **steps;        /* NULL, or a table of the steps' addresses, for look-ups of its owner's */
+    uint32_t steps_most; /* entries of the table; no more steps are opened */
 };
 
 /* `bytes` is a power of two. */
@@ -69,11 +71,10 @@ ALWAYS_INLINE struct meta_place meta_place_of_step(uint32_t step)
     return (struct meta_place){area, (step + 1 - ((size_t)1 << area)) * META_STEP_BYTES};
 }
 
-/* Where the record of an index lies, which must be 1 to `opened`. `shift` is the pool's: a constant,
- * where look-ups are hot. */
-ALWAYS_INLINE struct meta *meta_address(const struct meta_pool *pool, uint32_t index,
-                                        unsigned shift)
+/* Where the record of an index lies, which must be 1 to `opened`. */
+static inline struct meta *meta_address(const struct meta_pool *pool, uint32_t index)
 {
+    unsigned shift = pool->record_shift;
     size_t number_in_step = (index - 1) & ((META_STEP_BYTES >> shift) - 1);
     struct meta_place place = meta_place_of_step((index - 1) >> (META_STEP_SHIFT - shift));
     char *area = load_acquire(&pool->areas[place.area]);
@@ -86,18 +87,12 @@ ALWAYS_INLINE bool meta_is_valid(const struct meta_pool *pool, const struct meta
 }
 
 /* The record of this index, or NULL if there is none or it is not in use. */
-ALWAYS_INLINE struct meta *meta_at_shift(const struct meta_pool *pool, uint32_t index,
-                                         unsigned shift)
+static inline struct meta *meta_at(const struct meta_pool *pool, uint32_t index)
 {
     if (unlikely(index == 0) || unlikely(index > load_acquire(&pool->opened)))
         return NULL;
-    struct meta *meta = meta_address(pool, index, shift);
+    struct meta *meta = meta_address(pool, index);
     return likely(meta_is_valid(pool, meta)) ? meta : NULL;
-}
-
-static inline struct meta *meta_at(const struct meta_pool *pool, uint32_t index)
-{
-    return meta_at_shift(pool, index, pool->record_shift);
 }
 
 #endif

@@ -197,7 +197,7 @@ static void forks_do_not_use_up_reserves(void **state)
         struct slot *slot = slot_take(&set);
         assert_non_null(slot);
         for (uint32_t j = 0; j < slots_in_all(&set); j++) {
-            struct slot *other = slot_take_other(&set, slot, 1, any_slot, 0);
+            struct slot *other = slot_take_other(&set, slot, 1, any_slot, 0, SLOTS_LONG_WAIT);
             if (other != NULL)
                 slot_return_other(other); /* it holds them all, and goes on holding them */
         }
@@ -220,7 +220,7 @@ static void a_search_comes_to_every_other_slot(void **state)
     struct slot *home = slot_take(&set);
     uint32_t all = slots_in_all(&set), found = 0;
     for (uint32_t i = 0; i < all; i++) {
-        struct slot *other = slot_take_other(&set, home, 1, any_slot, 0);
+        struct slot *other = slot_take_other(&set, home, 1, any_slot, 0, SLOTS_LONG_WAIT);
         if (other == NULL)
             continue;
         assert_ptr_not_equal(other, home);
@@ -242,13 +242,13 @@ static void a_search_finds_the_one_that_is_wanted(void **state)
     struct slot *home = slot_take(&set);
     uint32_t all = slots_in_all(&set);
     for (size_t wanted = 0; wanted < SLOTS_LEAST; wanted++) {
-        struct slot *other = slot_take_other(&set, home, all, is_number, wanted);
+        struct slot *other = slot_take_other(&set, home, all, is_number, wanted, SLOTS_LONG_WAIT);
         assert_int_equal(other == NULL, is_number(home, wanted));
         if (other == NULL)
             continue;
         assert_true(is_number(other, wanted));
         /* Taken already: not to be had a second time. */
-        assert_null(slot_take_other(&set, home, all, is_number, wanted));
+        assert_null(slot_take_other(&set, home, all, is_number, wanted, SLOTS_LONG_WAIT));
         slot_return_other(other);
     }
     slot_release(home);

@@ -14,7 +14,11 @@
 #include "spans/table.h"
 
 uint32_t group_hints[HINTS];
-struct meta_pool ng_metas = META_POOL_INITIAL(SHEET_BYTES, LOCK_RANK_ENGINE_METAS);
+char *ng_meta_steps[STEPS_MOST];
+struct meta_pool ng_metas = {.lock = LOCK_INITIAL(LOCK_RANK_ENGINE_METAS),
+                             .record_shift = SHEET_SHIFT,
+                             .steps = ng_meta_steps,
+                             .steps_most = STEPS_MOST};
 struct context *ng_context_table[CONTEXTS_MOST];
 
 /* ---- Metas -------------------------------------------------------------------------------- */
@@ -50,8 +54,8 @@ static struct group *fresh_meta(struct context *context)
         struct meta *sheet = meta_take(&ng_metas);
         if (sheet == NULL)
             return NULL;
-        context->fresh_meta = (sheet->index << SHEET_PLACES_SHIFT) + 1; /* behind the head */
-        context->fresh_end = (sheet->index + 1) << SHEET_PLACES_SHIFT;
+        context->fresh_meta = sheet_first_index(sheet) + 1; /* behind the head */
+        context->fresh_end = sheet_first_index(sheet) + SHEET_PLACES;
     }
     return group_at(context->fresh_meta++);
 }
@@ -323,14 +327,33 @@ static struct group *make_group(struct context *context, size_t class, size_t re
     return group;
 }
 
+/* ---- The mask that others add to ---------------------------------------------------------- */
+
+static void add_freed(struct group *group, uint32_t bits)
+{
+    if (thread_is_alone())
+        store_relaxed(&group->freed, group->freed | bits);
+    else
+        or_release(&group->freed, bits);
+}
+
+/* Returns those of `bits` that there were. */
+static uint32_t take_freed(struct group *group, uint32_t bits)
+{
+    if (!thread_is_alone())
+        return and_acquire(&group->freed, ~bits) & bits;
+    uint32_t freed = group->freed;
+    store_relaxed(&group->freed, freed & ~bits);
+    return freed & bits;
+}
+
 /* ---- Taking a cell ------------------------------------------------------------------------ */
 
 /* Makes the freed cells ready, of those that are active. */
 static uint32_t activate_group(struct group *group)
 {
-    uint32_t active = mask_to(group_active(group));
     check(group->avail == 0);
-    uint32_t ready = and_acquire(&group->freed, ~active) & active;
+    uint32_t ready = take_freed(group, mask_to(group_active(group)));
     store_relaxed(&group->avail, ready);
     return ready;
 }
@@ -389,8 +412,7 @@ static void fetch_ahead(const struct group *group)
     uint32_t freed = load_relaxed(&next->freed);
     if (freed != 0)
         prefetch_for_write(group_cell(next, (unsigned)__builtin_ctz(freed)) - NG_HEADER_BYTES);
-    struct meta *sheet = meta_address(&ng_metas, next->next >> SHEET_PLACES_SHIFT, SHEET_SHIFT);
-    prefetch_for_write(group_address(sheet, next->next));
+    prefetch_for_write(group_address(next->next));
 }
 
 int group_take_present_cell(struct context *context, size_t class)
@@ -510,7 +532,7 @@ void group_free_cell(struct group *group, unsigned index, struct mapping *remain
     /* The last cell that was taken may have been the last of its group: then it is still the head. */
     if (free == 0 && *ring != group)
         group_queue(ring, group);
-    or_release(&group->freed, self);
+    add_freed(group, self);
 }
 
 /* ---- Frees that found the context taken --------------------------------------------------- */

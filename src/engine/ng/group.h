@@ -68,6 +68,17 @@ static_assert(sizeof(struct group) == 1 << GROUP_META_SHIFT, "a meta is as small
 #define SHEET_PLACES ((uint32_t)1 << SHEET_PLACES_SHIFT)
 static_assert(sizeof(struct meta) <= sizeof(struct group), "the head takes one place");
 
+/* That of the sheet's head. Records are counted from 1, indices from 0. */
+ALWAYS_INLINE uint32_t sheet_first_index(const struct meta *sheet)
+{
+    return (sheet->index - 1) << SHEET_PLACES_SHIFT;
+}
+
+/* A step of the pool has so many places; and with so many steps there can be half a billion groups,
+ * a terabyte of small cells. */
+#define STEP_GROUPS (META_STEP_BYTES >> GROUP_META_SHIFT)
+#define STEPS_MOST ((uint32_t)1 << 18)
+
 /* Fields of `shape`. But for `active`, what it says holds as long as the group exists. */
 #define SHAPE_CLASS(shape) ((shape)&63)          /* or NG_CLASS_LARGE */
 #define SHAPE_LAST(shape) ((shape) >> 6 & 31)    /* the last cell's index */
@@ -111,6 +122,7 @@ struct context {
 
 extern struct slot_set ng_contexts;
 extern struct meta_pool ng_metas;
+extern char *ng_meta_steps[STEPS_MOST]; /* where they lie */
 
 /* By number; 0 is none. */
 extern struct context *ng_context_table[CONTEXTS_MOST];
@@ -136,32 +148,34 @@ ALWAYS_INLINE void group_set_hint(const void *base, uint32_t index, uint32_t cla
         store_relaxed(group_hint(base), index | class << HINT_INDEX_BITS);
 }
 
-/* Where a group of this index would be. */
-ALWAYS_INLINE struct group *group_address(struct meta *sheet, uint32_t index)
+/* Where the group of an index would be, of those that are or were in use. */
+ALWAYS_INLINE struct group *group_address(uint32_t index)
 {
-    return (struct group *)sheet + index % SHEET_PLACES;
+    return (struct group *)load_acquire(&ng_meta_steps[index / STEP_GROUPS]) + index % STEP_GROUPS;
 }
 
 /* The group of an index; NULL if there is none. A spare meta is a group without a base. */
 ALWAYS_INLINE struct group *group_at(uint32_t index)
 {
-    struct meta *sheet = meta_at_shift(&ng_metas, index >> SHEET_PLACES_SHIFT, SHEET_SHIFT);
-    if (unlikely(sheet == NULL) || unlikely(index % SHEET_PLACES == 0))
+    if (unlikely(index % SHEET_PLACES == 0) || unlikely(index / STEP_GROUPS >= STEPS_MOST) ||
+        unlikely(load_acquire(&ng_meta_steps[index / STEP_GROUPS]) == NULL))
         return NULL;
-    return group_address(sheet, index);
+    struct group *group = group_address(index);
+    const struct meta *sheet = (const struct meta *)round_down((uintptr_t)group, SHEET_BYTES);
+    return likely(meta_is_valid(&ng_metas, sheet)) ? group : NULL;
 }
 
 ALWAYS_INLINE uint32_t group_index(const struct group *group)
 {
     const struct meta *sheet = (const struct meta *)round_down((uintptr_t)group, SHEET_BYTES);
-    return (sheet->index << SHEET_PLACES_SHIFT) +
+    return sheet_first_index(sheet) +
            (uint32_t)((uintptr_t)group % SHEET_BYTES >> GROUP_META_SHIFT);
 }
 
 /* All indices are below this. */
 static inline uint32_t group_indices_end(void)
 {
-    return (meta_last(&ng_metas) + 1) << SHEET_PLACES_SHIFT;
+    return meta_last(&ng_metas) << SHEET_PLACES_SHIFT;
 }
 
 ALWAYS_INLINE uint32_t group_shape(const struct group *group)

@@ -63,13 +63,14 @@ static bool may_have_free_cells(const struct slot *slot, size_t class)
 /* A free cell of another context, which it goes back to in time. Threads move from context to
  * context, and so do cells from hand to hand: without this each context would come to hold what it
  * ever needed at most, and all together far more than was ever needed at once. */
-static struct taken take_elsewhere(struct context *home, size_t class, uint32_t most)
+static struct taken take_elsewhere(struct context *home, size_t class, uint32_t most,
+                                   unsigned rounds)
 {
     struct taken taken = {NULL, 0, 0};
     if (!slots_are_shared(&ng_contexts))
         return taken;
     struct slot *slot =
-        slot_take_other(&ng_contexts, &home->slot, most, may_have_free_cells, class);
+        slot_take_other(&ng_contexts, &home->slot, most, may_have_free_cells, class, rounds);
     if (slot == NULL)
         return taken;
     struct context *other = (struct context *)slot;
@@ -84,11 +85,11 @@ static struct taken take_cell(struct context *context, size_t bytes, size_t *cla
     *class = ng_serving_class(context, bytes);
     struct taken taken = taken_from(context, *class, group_take_present_cell(context, *class));
     if (taken.group == NULL)
-        taken = take_elsewhere(context, *class, CONTEXTS_SEARCHED);
+        taken = take_elsewhere(context, *class, CONTEXTS_SEARCHED, SLOTS_SHORT_WAIT);
     if (taken.group == NULL)
         taken = taken_from(context, *class, group_take_cell(context, *class, bytes));
     if (taken.group == NULL)
-        taken = take_elsewhere(context, *class, slots_in_all(&ng_contexts));
+        taken = take_elsewhere(context, *class, slots_in_all(&ng_contexts), SLOTS_LONG_WAIT);
     ng_check_turn(context);
     return taken;
 }
@@ -124,20 +125,6 @@ void *engine_alloc_slow(size_t length, size_t align, size_t *class, bool *zeroed
 
 /* ---- Freeing ------------------------------------------------------------------------------ */
 
-/* Rounds of back-off in which whoever is in the context should be done with it, if it runs. */
-#define ROUNDS_OF_FREE 4
-
-/* False: it is to be had by nobody now, or is this thread's own. */
-static bool borrow(struct context *context)
-{
-    for (unsigned round = 0; !slot_borrow(&context->slot); round++) {
-        if (round >= ROUNDS_OF_FREE || slot_is_own(&context->slot))
-            return false;
-        os_back_off(round);
-    }
-    return true;
-}
-
 void ng_free_holding(struct group *group, unsigned index)
 {
     struct context *context = group_context(group);
@@ -149,7 +136,8 @@ void ng_free_holding(struct group *group, unsigned index)
     group_bury(&remains);
 }
 
-/* Tries again whether it is trivial, then the lock, and in the end leaves it to others. */
+/* Tries again whether it is trivial, then the lock, and else leaves it to whoever has that: waiting
+ * would cost more. */
 void ng_free_slowly(struct group *group, unsigned index)
 {
     uint32_t self = (uint32_t)1 << index;
@@ -162,7 +150,7 @@ void ng_free_slowly(struct group *group, unsigned index)
                 return;
         }
     }
-    if (borrow(group_context(group)))
+    if (slot_borrow(&group_context(group)->slot))
         ng_free_holding(group, index);
     else
         group_defer_free(group, index);

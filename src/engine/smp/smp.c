@@ -36,7 +36,9 @@ static bool take_over_list(struct smp_slot *home, size_t class, uint32_t most)
 {
     if (!slots_are_shared(&smp_slots))
         return false;
-    struct slot *found = slot_take_other(&smp_slots, &home->head, most, has_free_cells, class);
+    /* What the search saves is kept for ever, so it takes its time. */
+    struct slot *found =
+        slot_take_other(&smp_slots, &home->head, most, has_free_cells, class, SLOTS_LONG_WAIT);
     if (found == NULL)
         return false;
     struct smp_slot *other = (struct smp_slot *)found;
