@@ -34,8 +34,8 @@ static struct workload {
 #define expect(condition)                                                                          \
     do {                                                                                           \
         if (!(condition))                                                                          \
-            fail_msg("seed %lu, operation %zu: " #condition, (unsigned long)work.seed,             \
-                     work.operation);                                                              \
+            fail_msg("seed %lu, operation %zu: %s", (unsigned long)work.seed, work.operation,      \
+                     #condition);                                                                  \
     } while (0)
 
 /* ---- Blocks -------------------------------------------------------------------------------- */
