@@ -132,10 +132,12 @@ void group_dequeue(struct group **ring, struct group *group)
 /* The bytes before and behind cells that must be zero, where memory may not be: of the cells from
  * `first` to `last` and of the one behind. What is zero is not written: the last may be the end of
  * the outer cell, and the header of its neighbour, which somebody else has. */
-static void clear_headers(const struct group *group, unsigned first, unsigned last)
+static void clear_headers(const struct group *group, struct group_head *base, unsigned first,
+                          unsigned last)
 {
+    char *start = (char *)base + NG_UNIT;
     for (unsigned index = first; index <= last + 1; index++) {
-        uint8_t *far = header_far(group_cell(group, index));
+        uint8_t *far = header_far(start + group_stride(group) * index);
         if (*far != 0)
             *far = 0;
     }
@@ -150,8 +152,8 @@ static bool number_context(struct context *context)
     uint32_t number = add_relaxed(&numbers, 1) + 1;
     if (number >= CONTEXTS_MOST)
         return false;
-    context->number = number;
     store_release(&ng_context_table[number], context);
+    store_release(&context->number, number);
     return true;
 }
 
@@ -166,10 +168,10 @@ static void found_group(struct context *context, struct group *group, struct gro
     base->meta = index;
     if (group->pages != 0)
         table_mark(base, group_mapped_bytes(group));
+    if (shape & SHAPE_DIRTY)
+        clear_headers(group, base, 0, SHAPE_ACTIVE(shape));
     store_release(&group->base, base);
     group_set_hint(base, index, SHAPE_CLASS(shape));
-    if (shape & SHAPE_DIRTY)
-        clear_headers(group, 0, SHAPE_ACTIVE(shape));
 }
 
 /* ---- Mappings ----------------------------------------------------------------------------- */
@@ -396,7 +398,7 @@ static struct group *activate_cells(struct group **ring)
     unsigned active = SHAPE_ACTIVE(shape) + 1;
     unsigned more = ng_plan_activation(SHAPE_CLASS(shape), active, SHAPE_LAST(shape) + 1);
     if (shape & SHAPE_DIRTY)
-        clear_headers(group, active, more - 1);
+        clear_headers(group, group->base, active, more - 1);
     store_relaxed(&group->shape, shape + SHAPE_OF(0, 0, more - active));
     return group;
 }
@@ -636,28 +638,23 @@ static bool free_kept_groups(struct context *context)
     return any;
 }
 
-/* Marks go before the mapping: once it is gone, its addresses may be another context's. */
-static bool unmap_group(struct group *group)
-{
-    size_t mapped = group_mapped_bytes(group);
-    table_unmark(group->base, mapped);
-    if (os_unmap(group->base, mapped))
-        return true;
-    table_mark(group->base, mapped);
-    return false;
-}
-
-/* What the kernel would not unmap, and perhaps would now. It may be a ring's head. */
+/* What the kernel would not unmap, and perhaps would now. The group goes before its mapping: once that
+ * is gone, its addresses may be another context's. */
 static bool retry_unmapping(struct context *context)
 {
     bool any = false;
     for (size_t class = 0; class < NG_CLASSES; class++) {
         struct group *group;
-        while ((group = find_free_group(context->active[class], SHAPE_STAYS)) != NULL &&
-               unmap_group(group)) {
+        while ((group = find_free_group(context->active[class], SHAPE_STAYS)) != NULL) {
+            struct mapping mapping = {(char *)group->base, group_mapped_bytes(group)};
             dequeue_free_group(context, group);
             context->usage[class]--;
             give_meta(context, group);
+            table_unmark(mapping.start, mapping.bytes);
+            if (!os_unmap(mapping.start, mapping.bytes)) {
+                donate(context, &mapping, false);
+                return any;
+            }
             any = true;
         }
     }
@@ -736,7 +733,8 @@ void group_rebuild(struct context *context)
         if (group == NULL)
             continue;
         group->next = group->previous = 0;
-        group->freed |= group->avail;
+        /* One that was made for a request which nobody waits for any more is too small for others. */
+        group->freed = group_is_for_one_use(group) ? 0 : group->freed | group->avail;
         group->avail = 0;
         context->usage[group_class(group)] += group_last(group) + 1;
     }

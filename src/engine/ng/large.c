@@ -218,6 +218,7 @@ static bool move_claimed(struct cell *cell, size_t old_length, size_t length)
             return true;
         }
         mark(group, cell->ptr);
+        return false; /* and the reservation is nobody's any more */
     }
     os_unreserve(target, needed);
     return false;

@@ -273,6 +273,7 @@ static bool move_claimed(struct large *large, size_t new_length, size_t align)
             return true;
         }
         publish(large);
+        return false; /* and the reservation is nobody's any more */
     }
     os_unreserve(target, new_mapped);
     return false;
