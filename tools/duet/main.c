@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "run.h"
-#include "say.h"
+#include "common/say.h"
+#include "run/run.h"
 
 static void print_help(void)
 {

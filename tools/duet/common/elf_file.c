@@ -1,5 +1,5 @@
 /* Reads ELF headers with pread only: nothing is mapped, so a file that shrinks cannot hurt. */
-#include "elf_file.h"
+#include "common/elf_file.h"
 
 #include <elf.h>
 #include <link.h>

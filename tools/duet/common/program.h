@@ -6,7 +6,7 @@
 #ifndef DUET_TOOL_PROGRAM_H
 #define DUET_TOOL_PROGRAM_H
 
-#include "elf_file.h"
+#include "common/elf_file.h"
 
 /* Looks `name` up and puts the file to execute in *path (allocated, always with a slash in it).
  * Returns 0, or says why not and returns STATUS_NOT_FOUND or STATUS_NOT_RUNNABLE. */

@@ -2,14 +2,14 @@
  * Built as one tree with jansson, which escapes and checks. A value that could not be made is
  * NULL, and jansson then refuses to add it; so each function needs to look only once, at the end.
  */
-#include "report_json.h"
+#include "run/report_json.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
-#include "format.h"
+#include "common/format.h"
 
 /* Raised when a field changes its name or meaning. */
 #define REPORT_FORMAT 1

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "summary.h"
+#include "run/summary.h"
 
 /* Prints the report, or, where no process loaded the library, that and why it can be. */
 void report_text_print(FILE *stream, const struct run_summary *run, bool colours);

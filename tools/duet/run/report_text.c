@@ -1,12 +1,12 @@
 /* Leads with the process of the greatest peak; then the others, a line each; then all together. */
-#include "report_text.h"
+#include "run/report_text.h"
 
 #include <inttypes.h>
 #include <string.h>
 #include <sys/wait.h>
 
-#include "facts.h"
-#include "format.h"
+#include "common/format.h"
+#include "run/facts.h"
 
 /* The table's columns; with the gaps between them they make 98. */
 #define SIZE_COLUMNS 15

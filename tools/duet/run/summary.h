@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #include "heap/counters.h"
-#include "launch.h"
-#include "watch.h"
+#include "run/launch.h"
+#include "run/watch.h"
 
 enum ending {
     ENDED_EXIT,    /* the destructors have run */

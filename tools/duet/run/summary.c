@@ -1,11 +1,11 @@
 /* Adds up shards, bounds what it finds, and puts the processes in order. */
-#include "summary.h"
+#include "run/summary.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "format.h"
-#include "say.h"
+#include "common/format.h"
+#include "common/say.h"
 
 /* Large rows count in pages of this size whatever the machine's is: see heap/counters.h. */
 #define LARGE_UNIT_BYTES ((uint64_t)4096)

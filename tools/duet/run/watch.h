@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "counters_file.h"
+#include "run/counters_file.h"
 
 enum watch_phase {
     WATCH_CLAIMED, /* the record is taken, but not filled in yet */

@@ -7,7 +7,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#include "elf_file.h"
+#include "common/elf_file.h"
 
 /* The engine that runs where none is asked for. */
 #define DEFAULT_ENGINE "smp"

@@ -2,7 +2,7 @@
  * All signals are blocked and taken one by one with sigtimedwait, whose timeout is also the pulse
  * of the watch; so nothing runs in a handler, and nothing can end the launcher unawares.
  */
-#include "launch.h"
+#include "run/launch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "say.h"
+#include "common/say.h"
 
 /* A look every 20 ms costs under 0.3 % of a CPU. The first come sooner, so that a short program
  * is seen at all. */

@@ -1,5 +1,5 @@
 /* No state but the constant glyph tables. */
-#include "format.h"
+#include "common/format.h"
 
 #include <inttypes.h>
 #include <langinfo.h>

@@ -1,10 +1,10 @@
 /* The one table of options, and what is made from it. */
-#include "options.h"
+#include "common/options.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "say.h"
+#include "common/say.h"
 
 enum value_kind {
     VALUE_SWITCH, /* 0 or 1 */

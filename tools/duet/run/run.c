@@ -4,7 +4,7 @@
  * All that can be found wrong is found before the program starts. What goes wrong with the report
  * afterwards is said, but never hides the program's own status.
  */
-#include "run.h"
+#include "run/run.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,15 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "counters_file.h"
-#include "launch.h"
-#include "library.h"
-#include "options.h"
-#include "program.h"
-#include "report_json.h"
-#include "report_text.h"
-#include "say.h"
-#include "summary.h"
+#include "common/library.h"
+#include "common/options.h"
+#include "common/program.h"
+#include "common/say.h"
+#include "run/counters_file.h"
+#include "run/launch.h"
+#include "run/report_json.h"
+#include "run/report_text.h"
+#include "run/summary.h"
 
 #define PRELOAD_ENV "LD_PRELOAD"
 

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "summary.h"
+#include "run/summary.h"
 
 /* Writes the report as one JSON object and a newline. False: memory or the stream gave out. */
 bool report_json_write(FILE *stream, const struct run_summary *run);

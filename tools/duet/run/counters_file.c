@@ -2,7 +2,7 @@
  * Records are read with pread and never mapped: the file is 1.5 GiB of address space, nearly all
  * of it holes, which a launcher under a small RLIMIT_AS could not map.
  */
-#include "counters_file.h"
+#include "run/counters_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,7 +20,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-#include "say.h"
+#include "common/say.h"
 
 #define NAME_PREFIX "duet-counters-"
 #define MEMORY_FOLDER "/dev/shm"

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "summary.h"
+#include "run/summary.h"
 
 /* Prints the few that say most about this process, after an empty line, each on a line
  * of its own and after `indent`. */

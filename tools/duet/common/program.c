@@ -3,7 +3,7 @@
  * dropped for a static program, for another machine, and in "secure" runs, those whose rights
  * change at exec.
  */
-#include "program.h"
+#include "common/program.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "say.h"
+#include "common/say.h"
 
 /* The kernel reads this much of a file to find "#!" and its line (BINPRM_BUF_SIZE), and follows
  * this many interpreters of interpreters. */

@@ -1,5 +1,5 @@
 /* Looks for libraries in the three places where a build or an installation puts them. */
-#include "library.h"
+#include "common/library.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "say.h"
+#include "common/say.h"
 
 #define PREFIX "libduet-"
 #define SUFFIX ".so"

@@ -1,5 +1,5 @@
 /* Messages and small services for the whole tool. */
-#include "say.h"
+#include "common/say.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,11 +3,11 @@
  * saying; the first that speak, in the order of the table at the end, are printed. The limits
  * keep the obvious and the accidental out.
  */
-#include "facts.h"
+#include "run/facts.h"
 
 #include <stdbool.h>
 
-#include "format.h"
+#include "common/format.h"
 
 #define SENTENCES_MOST 3
 #define SENTENCE_CHARS 160

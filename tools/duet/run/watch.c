@@ -1,5 +1,5 @@
 /* Reads the heads of records, and /proc/PID/status of those whose process is alive. */
-#include "watch.h"
+#include "run/watch.h"
 
 #include <fcntl.h>
 #include <stdio.h>

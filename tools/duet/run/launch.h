@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "watch.h"
+#include "run/watch.h"
 
 struct launch {
     pid_t child;
