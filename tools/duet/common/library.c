@@ -1,49 +1,22 @@
-/* Looks for libraries in the three places where a build or an installation puts them. */
+/* Names of engines to files, and files to facts. */
 #include "common/library.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/places.h"
 #include "common/say.h"
 
 #define PREFIX "libduet-"
 #define SUFFIX ".so"
-#define PLACES 3
 
 /* ld.so splits LD_PRELOAD at spaces and colons, knows no way to quote them, and expands '$'. */
 #define NOT_PRELOADABLE " :$"
-
-struct places {
-    char folders[PLACES][PATH_MAX];
-};
-
-static bool join(char *out, const char *folder, const char *rest)
-{
-    int length = snprintf(out, PATH_MAX, "%s/%s", folder, rest);
-    return length > 0 && length < PATH_MAX;
-}
-
-static bool find_places(struct places *places)
-{
-    char own[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
-
-    if (length < 0) {
-        say("cannot read /proc/self/exe to find the library: %s", strerror(errno));
-        return false;
-    }
-    own[length] = '\0';
-    const char *folder = dirname(own);
-    return join(places->folders[0], folder, "report") &&
-           join(places->folders[1], folder, "../lib/duet/report") &&
-           join(places->folders[2], DUET_LIBDIR, "duet/report");
-}
 
 static int is_library(const struct dirent *entry)
 {
@@ -74,7 +47,7 @@ static void list_folder(const char *folder, char *list)
 static void list_engines(const struct places *places, char *list)
 {
     list[0] = '\0';
-    for (int i = 0; i < PLACES && list[0] == '\0'; i++)
+    for (int i = 0; i < PLACE_CANDIDATES && list[0] == '\0'; i++)
         list_folder(places->folders[i], list);
 }
 
@@ -83,7 +56,7 @@ void library_list(char *list)
     struct places places;
 
     list[0] = '\0';
-    if (find_places(&places))
+    if (places_find(PLACE_REPORT_LIBRARIES, &places))
         list_engines(&places, list);
 }
 
@@ -99,8 +72,14 @@ static void say_missing(const char *engine, const struct places *places)
             places->folders[1], places->folders[2]);
 }
 
-static bool open_library(struct library *library)
+bool library_open(struct library *library)
 {
+    if (strpbrk(library->path, NOT_PRELOADABLE) != NULL) {
+        say("the library %s cannot be preloaded: LD_PRELOAD takes no path with a space, a colon "
+            "or a '$' in it; move it to a folder without",
+            library->path);
+        return false;
+    }
     int fd = open(library->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         say("cannot open the library %s: %s", library->path, strerror(errno));
@@ -127,7 +106,7 @@ bool library_find(const char *engine, struct library *library)
     struct places places;
     char file[64];
 
-    if (!find_places(&places))
+    if (!places_find(PLACE_REPORT_LIBRARIES, &places))
         return false;
     if (!is_engine_name(engine)) {
         say_missing(engine, &places);
@@ -135,18 +114,8 @@ bool library_find(const char *engine, struct library *library)
     }
     snprintf(file, sizeof file, PREFIX "%s" SUFFIX, engine);
 
-    for (int i = 0; i < PLACES; i++) {
-        char candidate[PATH_MAX];
-        if (!join(candidate, places.folders[i], file) || !realpath(candidate, library->path))
-            continue;
-        if (strpbrk(library->path, NOT_PRELOADABLE) != NULL) {
-            say("the library %s cannot be preloaded: LD_PRELOAD takes no path with a space, "
-                "a colon or a '$' in it; move it to a folder without",
-                library->path);
-            return false;
-        }
-        return open_library(library);
-    }
+    if (places_search(&places, file, library->path))
+        return library_open(library);
     say_missing(engine, &places);
     return false;
 }

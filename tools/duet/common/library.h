@@ -25,6 +25,10 @@ struct library {
  * there is none, or where it lies under a path that the loader cannot preload. */
 bool library_find(const char *engine, struct library *library);
 
+/* Reads the facts of the library at library->path; says why and returns false where it cannot be
+ * opened, is none, or lies under a path that the loader cannot preload. */
+bool library_open(struct library *library);
+
 /* The engines whose libraries lie there, each with a blank before it: ENGINE_LIST_BYTES at most,
  * empty if there are none. */
 void library_list(char *list);

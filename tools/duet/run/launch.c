@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/say.h"
 
 /* A look every 20 ms costs under 0.3 % of a CPU. The first come sooner, so that a short program

@@ -1,72 +1,31 @@
-/*
- * Built as one tree with jansson, which escapes and checks. A value that could not be made is
- * NULL, and jansson then refuses to add it; so each function needs to look only once, at the end.
- */
+/* One tree, from the inside out. */
 #include "run/report_json.h"
 
-#include <jansson.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 
-#include "common/format.h"
+#include "common/json.h"
 
 /* Raised when a field changes its name or meaning. */
 #define REPORT_FORMAT 1
-
-static json_t *number(uint64_t value)
-{
-    return json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX);
-}
 
 static json_t *seconds(uint64_t ns)
 {
     return json_real((double)ns / 1e9);
 }
 
-/* A string that may hold anything. jansson escapes control characters, but takes only UTF-8. */
-static json_t *text(const char *string)
-{
-    size_t capacity = strlen(string) * 3 + 1;
-    char *repaired = malloc(capacity);
-    json_t *made = NULL;
-
-    if (repaired != NULL) {
-        repair_text(repaired, capacity, string);
-        made = json_string(repaired);
-    }
-    free(repaired);
-    return made;
-}
-
-/* Sets a field, taking over `value`; false: there is no value, or no memory. */
-static bool set(json_t *object, const char *key, json_t *value)
-{
-    return json_object_set_new(object, key, value) == 0;
-}
-
-/* The object if it is whole; otherwise releases it. */
-static json_t *if_whole(json_t *object, bool whole)
-{
-    if (whole)
-        return object;
-    json_decref(object);
-    return NULL;
-}
-
 static json_t *row_json(const struct row_summary *row)
 {
     json_t *object = json_object();
-    bool whole = set(object, "large", json_boolean(row->large)) &&
-                 set(object, "cell_bytes", number(row->cell_bytes)) &&
-                 set(object, "peak_cells", number(row->peak_cells)) &&
-                 set(object, "peak_bytes", number(row->peak_bytes)) &&
-                 set(object, "end_cells", number(row->live_cells)) &&
-                 set(object, "end_bytes", number(row->live_bytes)) &&
-                 set(object, "allocated_cells", number(row->allocated)) &&
-                 set(object, "allocated_bytes", number(row->allocated_bytes)) &&
-                 set(object, "freed_cells", number(row->freed));
-    return if_whole(object, whole);
+    bool whole = json_set(object, "large", json_boolean(row->large)) &&
+                 json_set(object, "cell_bytes", json_number(row->cell_bytes)) &&
+                 json_set(object, "peak_cells", json_number(row->peak_cells)) &&
+                 json_set(object, "peak_bytes", json_number(row->peak_bytes)) &&
+                 json_set(object, "end_cells", json_number(row->live_cells)) &&
+                 json_set(object, "end_bytes", json_number(row->live_bytes)) &&
+                 json_set(object, "allocated_cells", json_number(row->allocated)) &&
+                 json_set(object, "allocated_bytes", json_number(row->allocated_bytes)) &&
+                 json_set(object, "freed_cells", json_number(row->freed));
+    return json_if_whole(object, whole);
 }
 
 static json_t *rows_json(const struct process_summary *process)
@@ -76,7 +35,7 @@ static json_t *rows_json(const struct process_summary *process)
 
     for (unsigned i = 0; whole && i < process->row_count; i++)
         whole = json_array_append_new(array, row_json(&process->rows[i])) == 0;
-    return if_whole(array, whole);
+    return json_if_whole(array, whole);
 }
 
 static json_t *ending_json(enum ending ending)
@@ -93,30 +52,30 @@ static json_t *ending_json(enum ending ending)
 static json_t *process_json(const struct process_summary *process)
 {
     json_t *object = json_object();
-    bool whole = set(object, "pid", json_integer(process->pid)) &&
-                 set(object, "parent_pid", json_integer(process->parent_pid)) &&
-                 set(object, "program", json_string(process->program)) &&
-                 set(object, "engine", json_string(process->engine)) &&
-                 set(object, "ended_by", ending_json(process->ending)) &&
-                 set(object, "wall_seconds", seconds(process->wall_ns)) &&
-                 set(object, "wall_exact", json_boolean(process->wall_exact)) &&
-                 set(object, "peak_rss_bytes", number(process->rss_kib * 1024)) &&
-                 set(object, "peak_rss_exact", json_boolean(process->rss_exact)) &&
-                 set(object, "peak_bytes", number(process->peak_bytes)) &&
-                 set(object, "peak_bytes_error", number(process->peak_error_bytes)) &&
-                 set(object, "peak_cells", number(process->peak_cells)) &&
-                 set(object, "end_bytes", number(process->live_bytes)) &&
-                 set(object, "end_cells", number(process->live_cells)) &&
-                 set(object, "allocations", number(process->allocations)) &&
-                 set(object, "allocated_bytes", number(process->allocated_bytes)) &&
-                 set(object, "reallocs", number(process->reallocs)) &&
-                 set(object, "reallocs_moved", number(process->reallocs_moved)) &&
-                 set(object, "frees", number(process->frees)) &&
-                 set(object, "failures", number(process->failures)) &&
-                 set(object, "held_peak_bytes", number(process->held_peak_bytes)) &&
-                 set(object, "held_end_bytes", number(process->held_bytes)) &&
-                 set(object, "rows", rows_json(process));
-    return if_whole(object, whole);
+    bool whole = json_set(object, "pid", json_integer(process->pid)) &&
+                 json_set(object, "parent_pid", json_integer(process->parent_pid)) &&
+                 json_set(object, "program", json_string(process->program)) &&
+                 json_set(object, "engine", json_string(process->engine)) &&
+                 json_set(object, "ended_by", ending_json(process->ending)) &&
+                 json_set(object, "wall_seconds", seconds(process->wall_ns)) &&
+                 json_set(object, "wall_exact", json_boolean(process->wall_exact)) &&
+                 json_set(object, "peak_rss_bytes", json_number(process->rss_kib * 1024)) &&
+                 json_set(object, "peak_rss_exact", json_boolean(process->rss_exact)) &&
+                 json_set(object, "peak_bytes", json_number(process->peak_bytes)) &&
+                 json_set(object, "peak_bytes_error", json_number(process->peak_error_bytes)) &&
+                 json_set(object, "peak_cells", json_number(process->peak_cells)) &&
+                 json_set(object, "end_bytes", json_number(process->live_bytes)) &&
+                 json_set(object, "end_cells", json_number(process->live_cells)) &&
+                 json_set(object, "allocations", json_number(process->allocations)) &&
+                 json_set(object, "allocated_bytes", json_number(process->allocated_bytes)) &&
+                 json_set(object, "reallocs", json_number(process->reallocs)) &&
+                 json_set(object, "reallocs_moved", json_number(process->reallocs_moved)) &&
+                 json_set(object, "frees", json_number(process->frees)) &&
+                 json_set(object, "failures", json_number(process->failures)) &&
+                 json_set(object, "held_peak_bytes", json_number(process->held_peak_bytes)) &&
+                 json_set(object, "held_end_bytes", json_number(process->held_bytes)) &&
+                 json_set(object, "rows", rows_json(process));
+    return json_if_whole(object, whole);
 }
 
 static json_t *processes_json(const struct run_summary *run)
@@ -126,30 +85,20 @@ static json_t *processes_json(const struct run_summary *run)
 
     for (uint32_t i = 0; whole && i < run->count; i++)
         whole = json_array_append_new(array, process_json(&run->processes[i])) == 0;
-    return if_whole(array, whole);
-}
-
-static json_t *command_json(const struct run_summary *run)
-{
-    json_t *array = json_array();
-    bool whole = array != NULL;
-
-    for (char *const *word = run->command; whole && *word != NULL; word++)
-        whole = json_array_append_new(array, text(*word)) == 0;
-    return if_whole(array, whole);
+    return json_if_whole(array, whole);
 }
 
 static json_t *totals_json(const struct run_summary *run)
 {
     json_t *object = json_object();
-    bool whole = set(object, "processes", number(run->count)) &&
-                 set(object, "processes_not_counted", number(run->refused)) &&
-                 set(object, "allocations", number(run->allocations)) &&
-                 set(object, "allocated_bytes", number(run->allocated_bytes)) &&
-                 set(object, "reallocs", number(run->reallocs)) &&
-                 set(object, "frees", number(run->frees)) &&
-                 set(object, "failures", number(run->failures));
-    return if_whole(object, whole);
+    bool whole = json_set(object, "processes", json_number(run->count)) &&
+                 json_set(object, "processes_not_counted", json_number(run->refused)) &&
+                 json_set(object, "allocations", json_number(run->allocations)) &&
+                 json_set(object, "allocated_bytes", json_number(run->allocated_bytes)) &&
+                 json_set(object, "reallocs", json_number(run->reallocs)) &&
+                 json_set(object, "frees", json_number(run->frees)) &&
+                 json_set(object, "failures", json_number(run->failures));
+    return json_if_whole(object, whole);
 }
 
 /* How the program ended: exactly one of the two is not null. */
@@ -157,8 +106,9 @@ static bool set_ending(json_t *object, int status)
 {
     bool killed = WIFSIGNALED(status);
 
-    return set(object, "exit_status", killed ? json_null() : json_integer(WEXITSTATUS(status))) &&
-           set(object, "signal", killed ? json_integer(WTERMSIG(status)) : json_null());
+    return json_set(object, "exit_status",
+                    killed ? json_null() : json_integer(WEXITSTATUS(status))) &&
+           json_set(object, "signal", killed ? json_integer(WTERMSIG(status)) : json_null());
 }
 
 static json_t *run_json(const struct run_summary *run)
@@ -166,26 +116,23 @@ static json_t *run_json(const struct run_summary *run)
     const struct launch *launch = run->launch;
     json_t *object = json_object();
     bool whole =
-        set(object, "format", json_integer(REPORT_FORMAT)) &&
-        set(object, "duet", json_string(DUET_VERSION)) &&
-        set(object, "engine", text(run->engine)) && set(object, "library", text(run->library)) &&
-        set(object, "command", command_json(run)) && set_ending(object, launch->wait_status) &&
-        set(object, "loaded", json_boolean(run->program_counted)) &&
-        set(object, "wall_seconds", seconds(launch->end_ns - launch->start_ns)) &&
-        set(object, "user_seconds", seconds(launch->user_us * 1000)) &&
-        set(object, "system_seconds", seconds(launch->system_us * 1000)) &&
-        set(object, "largest_rss_bytes", number(launch->largest_rss_kib * 1024)) &&
-        set(object, "totals", totals_json(run)) && set(object, "processes", processes_json(run));
-    return if_whole(object, whole);
+        json_set(object, "format", json_integer(REPORT_FORMAT)) &&
+        json_set(object, "duet", json_string(DUET_VERSION)) &&
+        json_set(object, "engine", json_text(run->engine)) &&
+        json_set(object, "library", json_text(run->library)) &&
+        json_set(object, "command", json_texts(run->command)) &&
+        set_ending(object, launch->wait_status) &&
+        json_set(object, "loaded", json_boolean(run->program_counted)) &&
+        json_set(object, "wall_seconds", seconds(launch->end_ns - launch->start_ns)) &&
+        json_set(object, "user_seconds", seconds(launch->user_us * 1000)) &&
+        json_set(object, "system_seconds", seconds(launch->system_us * 1000)) &&
+        json_set(object, "largest_rss_bytes", json_number(launch->largest_rss_kib * 1024)) &&
+        json_set(object, "totals", totals_json(run)) &&
+        json_set(object, "processes", processes_json(run));
+    return json_if_whole(object, whole);
 }
 
 bool report_json_write(FILE *stream, const struct run_summary *run)
 {
-    json_t *object = run_json(run);
-    if (object == NULL)
-        return false;
-
-    bool written = json_dumpf(object, stream, JSON_INDENT(2)) == 0;
-    json_decref(object);
-    return written && fputc('\n', stream) != EOF;
+    return json_finish(stream, run_json(run));
 }

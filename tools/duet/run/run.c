@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "common/options.h"
 #include "common/program.h"
 #include "common/say.h"
+#include "common/words.h"
 #include "run/counters_file.h"
 #include "run/launch.h"
 #include "run/report_json.h"
@@ -58,8 +58,6 @@ static void print_help(void)
         engines);
 }
 
-enum parsed { PARSED_RUN, PARSED_DONE, PARSED_WRONG };
-
 static enum parsed add_option(struct request *request, const char *entry)
 {
     if (!options_check(entry))
@@ -68,26 +66,6 @@ static enum parsed add_option(struct request *request, const char *entry)
         return PARSED_RUN;
     say("not enough memory for -o %s", entry);
     return PARSED_WRONG;
-}
-
-/* getopt has refused a word. `letter` is what it returned. */
-static void say_refused(int letter, int word_count, char **words, const struct option *known)
-{
-    /* Only the last word of all can lack what should follow it. */
-    if (letter == ':') {
-        say_usage("%s wants a value", words[word_count - 1]);
-        return;
-    }
-    for (; optopt != 0 && known->name != NULL; known++) {
-        if (known->val == optopt) {
-            say_usage("--%s takes no value", known->name);
-            return;
-        }
-    }
-    if (optopt != 0)
-        say_usage("there is no option '-%c'", optopt);
-    else
-        say_usage("there is no option '%s', or it is cut too short", words[optind - 1]);
 }
 
 static enum parsed parse(int word_count, char **words, struct request *request)

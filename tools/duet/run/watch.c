@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "common/clock.h"
 
 /* Processes looked at in one go. Each costs some 20 microseconds, so all of these take 1 ms of
  * every 20: beyond, they take turns. */
@@ -14,14 +15,6 @@
 
 /* Room for a whole /proc/PID/status, and for as much of /proc/PID/stat as is read. */
 #define PROC_TEXT_BYTES 4096
-
-uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static bool read_proc(int32_t pid, const char *file, char *text)
 {

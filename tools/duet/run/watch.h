@@ -45,7 +45,4 @@ void watch_look(struct watch *watch);
 
 void watch_end(struct watch *watch);
 
-/* CLOCK_MONOTONIC, as in the records. */
-uint64_t now_ns(void);
-
 #endif

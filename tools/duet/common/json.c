@@ -1,0 +1,58 @@
+/* Small wraps around jansson's calls. */
+#include "common/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/format.h"
+
+json_t *json_number(uint64_t value)
+{
+    return json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX);
+}
+
+json_t *json_text(const char *string)
+{
+    size_t capacity = strlen(string) * 3 + 1;
+    char *repaired = malloc(capacity);
+    json_t *made = NULL;
+
+    if (repaired != NULL) {
+        repair_text(repaired, capacity, string);
+        made = json_string(repaired);
+    }
+    free(repaired);
+    return made;
+}
+
+json_t *json_texts(char *const *strings)
+{
+    json_t *array = json_array();
+    bool whole = array != NULL;
+
+    for (; whole && *strings != NULL; strings++)
+        whole = json_array_append_new(array, json_text(*strings)) == 0;
+    return json_if_whole(array, whole);
+}
+
+bool json_set(json_t *object, const char *key, json_t *value)
+{
+    return json_object_set_new(object, key, value) == 0;
+}
+
+json_t *json_if_whole(json_t *made, bool whole)
+{
+    if (whole)
+        return made;
+    json_decref(made);
+    return NULL;
+}
+
+bool json_finish(FILE *stream, json_t *object)
+{
+    if (object == NULL)
+        return false;
+    bool written = json_dumpf(object, stream, JSON_INDENT(2)) == 0;
+    json_decref(object);
+    return written && fputc('\n', stream) != EOF;
+}
