@@ -36,7 +36,7 @@ wait_until() { # COMMAND...: up to 10 s
 }
 
 @test "every option of the library is in the man page" {
-    page=$BATS_TEST_DIRNAME/../../docs/duet.1
+    page=$BATS_TEST_DIRNAME/../../docs/man/duet.1
     run -0 "$duet" run --help-options
     keys=$(sed -n 's/^  \([a-z]*\)=.*/\1/p' <<<"$output")
     [ -n "$keys" ]
@@ -554,7 +554,7 @@ END
     run -125 "$duet" run --json /no/such/folder/file -- touch "$work/ran"
     [ ! -e "$work/ran" ]
     run -125 "$duet" run --json /dev/full -- true
-    [[ $output == *"cannot write the report to /dev/full"* ]]
+    [[ $output == *"cannot write to /dev/full"* ]]
     run -7 "$duet" run --json /dev/full -- sh -c 'exit 7'
     run -125 bash -c '"$0" run -- true 2>/dev/full' "$duet"
     run -125 bash -c '"$0" run -- true 2>&-' "$duet"

@@ -7,20 +7,32 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+static const struct glyphs utf8 = {
+    .plus_minus = "±",
+    .times = "×",
+    .at_most = "≤",
+    .ellipsis = "…",
+    .dash = "–",
+    .bar_eighths = eighths,
+};
+static const struct glyphs ascii = {
+    .plus_minus = "+-",
+    .times = "x",
+    .at_most = "<=",
+    .ellipsis = "...",
+    .dash = "-",
+    .bar_eighths = NULL,
+};
+
 const struct glyphs *glyphs_for_locale(void)
 {
-    static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-    static const struct glyphs utf8 = {
-        .plus_minus = "±",
-        .times = "×",
-        .at_most = "≤",
-        .ellipsis = "…",
-        .bar_eighths = eighths,
-    };
-    static const struct glyphs ascii = {
-        .plus_minus = "+-", .times = "x", .at_most = "<=", .ellipsis = "...", .bar_eighths = NULL};
-
     return strcmp(nl_langinfo(CODESET), "UTF-8") == 0 ? &utf8 : &ascii;
+}
+
+const struct glyphs *glyphs_for_files(void)
+{
+    return &utf8;
 }
 
 char *format_count(char buffer[NUMBER_CHARS], uint64_t count)
@@ -141,9 +153,10 @@ static size_t character_bytes(const char *text, size_t length, uint32_t *code_of
     return valid ? bytes : 0;
 }
 
-static bool is_control(uint32_t code)
+/* Control characters, and the codes that are never characters. */
+static bool is_unwanted(uint32_t code)
 {
-    return code < 0x20 || (code >= 0x7f && code < 0xa0);
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code & 0xfffe) == 0xfffe;
 }
 
 /* Copies with `instead` for each byte of what is no character, and for unwanted ones. */
@@ -155,7 +168,7 @@ static void copy_text(char *out, size_t capacity, const char *text, size_t lengt
     for (size_t i = 0; i < length;) {
         uint32_t code = 0;
         size_t bytes = character_bytes(text + i, length - i, &code);
-        bool good = bytes != 0 && (with_controls || !is_control(code));
+        bool good = bytes != 0 && (with_controls || !is_unwanted(code));
         const char *from = good ? text + i : instead;
         size_t added = good ? bytes : strlen(instead);
         if (used + added >= capacity)

@@ -23,11 +23,15 @@ struct glyphs {
     const char *times;
     const char *at_most;
     const char *ellipsis;
+    const char *dash;               /* from - to */
     const char *const *bar_eighths; /* a bar's last character by eighths; NULL: '#' only */
 };
 
 /* Those that the locale's character set has; setlocale was called before. */
 const struct glyphs *glyphs_for_locale(void);
+
+/* Those of UTF-8, for files. */
+const struct glyphs *glyphs_for_files(void);
 
 char *format_count(char buffer[NUMBER_CHARS], uint64_t count);      /* 1,234,567 */
 char *format_bytes(char buffer[NUMBER_CHARS], uint64_t bytes);      /* 57.1 MiB, 512 B */
@@ -42,7 +46,7 @@ char *format_things(char buffer[PHRASE_CHARS], uint64_t count, const char *thing
 char *format_bar(char buffer[BAR_CHARS], double share, int width, const struct glyphs *glyphs);
 
 /* Copies a string that ends at its NUL or at `length` and may hold anything: what is no valid
- * UTF-8, or not printable, becomes '?'. */
+ * UTF-8, or not printable, or no character in XML, becomes '?'. */
 void clean_text(char *out, size_t capacity, const char *text, size_t length);
 
 /* The same for a string that may also have control characters, and says what it was cleaned of:

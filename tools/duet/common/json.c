@@ -1,6 +1,7 @@
 /* Small wraps around jansson's calls. */
 #include "common/json.h"
 
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,4 +56,36 @@ bool json_finish(FILE *stream, json_t *object)
     bool written = json_dumpf(object, stream, JSON_INDENT(2)) == 0;
     json_decref(object);
     return written && fputc('\n', stream) != EOF;
+}
+
+static bool write_in_row(FILE *stream, const json_t *value)
+{
+    return json_dumpf(value, stream, JSON_ENCODE_ANY | JSON_REAL_PRECISION(DBL_DIG)) == 0;
+}
+
+static bool write_rows(FILE *stream, const json_t *array)
+{
+    bool written = fputs("[", stream) != EOF;
+
+    for (size_t i = 0; written && i < json_array_size(array); i++)
+        written = fputs(i == 0 ? "\n    " : ",\n    ", stream) != EOF &&
+                  write_in_row(stream, json_array_get(array, i));
+    return written && fputs(json_array_size(array) > 0 ? "\n  ]" : "]", stream) != EOF;
+}
+
+bool json_finish_in_rows(FILE *stream, json_t *object)
+{
+    bool written = object != NULL && fputs("{", stream) != EOF;
+    bool first = true;
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(object, key, value)
+    {
+        written = written && fprintf(stream, "%s\n  \"%s\": ", first ? "" : ",", key) > 0 &&
+                  (json_is_array(value) ? write_rows(stream, value) : write_in_row(stream, value));
+        first = false;
+    }
+    json_decref(object);
+    return written && fputs("\n}\n", stream) != EOF;
 }

@@ -29,4 +29,9 @@ json_t *json_if_whole(json_t *made, bool whole);
 /* Writes it with an end of line and releases it; false: it is NULL, or could not be written. */
 bool json_finish(FILE *stream, json_t *object);
 
+/* The same for an object with long arrays: each of its fields begins a line, and so does each
+ * element of those arrays; what is inside these is not broken into lines. Reals have as many
+ * digits as any decimal number of 15 needs to be read back as the same. */
+bool json_finish_in_rows(FILE *stream, json_t *object);
+
 #endif

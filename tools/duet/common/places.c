@@ -19,9 +19,11 @@ static const char *const folder_names[][PLACE_CANDIDATES] = {
     [PLACE_DATA] = {"bench", "../share/duet/bench", DUET_DATADIR "/duet/bench"},
 };
 
+/* An absolute `rest` stays as it is. */
 static bool join(char out[PATH_MAX], const char *folder, const char *rest)
 {
-    int length = snprintf(out, PATH_MAX, "%s/%s", folder, rest);
+    int length = rest[0] == '/' ? snprintf(out, PATH_MAX, "%s", rest)
+                                : snprintf(out, PATH_MAX, "%s/%s", folder, rest);
     return length > 0 && length < PATH_MAX;
 }
 
@@ -38,7 +40,7 @@ bool places_find(enum place place, struct places *places)
     const char *folder = dirname(own);
     for (int i = 0; i < PLACE_CANDIDATES; i++) {
         const char *name = folder_names[place][i];
-        if (!join(places->folders[i], name[0] == '/' ? "" : folder, name)) {
+        if (!join(places->folders[i], folder, name)) {
             say("the path of the folder %s is too long", folder);
             return false;
         }

@@ -63,14 +63,15 @@ static char *search_path(void)
     return standard;
 }
 
-int program_find(const char *name, char **path)
+/* Puts the file to execute in *path. Returns 0, or errno with *path NULL. */
+static int look_up(const char *name, char **path)
 {
     *path = NULL;
     if (strchr(name, '/') != NULL) {
         if (!can_execute(name))
-            return say_not_found(name, errno);
+            return errno;
         *path = strdup(name);
-        return *path != NULL ? 0 : say_not_found(name, ENOMEM);
+        return *path != NULL ? 0 : ENOMEM;
     }
 
     /* As execvp: a file that is there but may not be executed does not end the search, but is
@@ -78,7 +79,7 @@ int program_find(const char *name, char **path)
     int error = ENOENT;
     char *folders = search_path();
     if (folders == NULL)
-        return say_not_found(name, ENOMEM);
+        return ENOMEM;
     for (char *rest = folders; rest != NULL && *name != '\0';) {
         const char *folder = strsep(&rest, ":");
         if (asprintf(path, "%s/%s", *folder != '\0' ? folder : ".", name) < 0) {
@@ -96,7 +97,23 @@ int program_find(const char *name, char **path)
         *path = NULL;
     }
     free(folders);
-    return say_not_found(name, error);
+    return error;
+}
+
+int program_find(const char *name, char **path)
+{
+    int error = look_up(name, path);
+
+    return error != 0 ? say_not_found(name, error) : 0;
+}
+
+bool program_is_there(const char *name)
+{
+    char *path;
+    int error = look_up(name, &path);
+
+    free(path);
+    return error == 0;
 }
 
 /* ---- Checking ----------------------------------------------------------------------------- */

@@ -6,11 +6,16 @@
 #ifndef DUET_TOOL_PROGRAM_H
 #define DUET_TOOL_PROGRAM_H
 
+#include <stdbool.h>
+
 #include "common/elf_file.h"
 
 /* Looks `name` up and puts the file to execute in *path (allocated, always with a slash in it).
  * Returns 0, or says why not and returns STATUS_NOT_FOUND or STATUS_NOT_RUNNABLE. */
 int program_find(const char *name, char **path);
+
+/* Whether program_find would find it; says nothing. */
+bool program_is_there(const char *name);
 
 /* Whether the library with these facts can be preloaded into the file, or into what its first
  * line names as interpreter. `name` is what messages call it. Returns as program_find. */

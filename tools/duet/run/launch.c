@@ -40,15 +40,21 @@ void launch_hold_signals(struct launch *launch)
     sigaction(SIGCHLD, &standard, &launch->outer_child_action);
 }
 
-void launch_release_signals(struct launch *launch)
+void launch_drop_signals(void)
 {
     static const struct timespec at_once = {0, 0};
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigset_t all;
 
     sigfillset(&all);
     while (sigtimedwait(&all, NULL, &at_once) > 0)
         continue;
+}
+
+void launch_release_signals(struct launch *launch)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    launch_drop_signals();
     /* A reader of the report that goes away is a write error, not the launcher's death. */
     sigaction(SIGPIPE, &ignore, NULL);
     sigprocmask(SIG_SETMASK, &launch->outer_mask, NULL);
@@ -186,7 +192,8 @@ static void wait_for_end(struct launch *launch, struct watch *watch)
         if (now_ns() < next_look)
             continue;
 
-        watch_look(watch);
+        if (watch != NULL)
+            watch_look(watch);
         interval = interval * 2 < LOOK_LAST_NS ? interval * 2 : LOOK_LAST_NS;
         next_look = now_ns() + interval;
 
@@ -214,10 +221,12 @@ int launch_program(struct launch *launch, const char *path, char *const *argumen
         say("cannot run '%s': %s", arguments[0], strerror(error));
         return error == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_RUNNABLE;
     }
-    watch_start(watch, file, launch->child);
+    if (watch != NULL)
+        watch_start(watch, file, launch->child);
     wait_for_end(launch, watch);
     launch->end_ns = now_ns();
-    watch_look(watch);
+    if (watch != NULL)
+        watch_look(watch);
 
     getrusage(RUSAGE_CHILDREN, &usage);
     launch->user_us = (uint64_t)usage.ru_utime.tv_sec * 1000000u + (uint64_t)usage.ru_utime.tv_usec;

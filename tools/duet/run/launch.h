@@ -31,12 +31,16 @@ struct launch {
  * to launch_release none ends the launcher. */
 void launch_hold_signals(struct launch *launch);
 
+/* Drops the signals that came since the program's end, and still holds them back. */
+void launch_drop_signals(void);
+
 /* Lets signals come again. Those that came since the program's end are dropped: they were meant
  * for it. */
 void launch_release_signals(struct launch *launch);
 
 /* Starts the file with these arguments and the launcher's environment, watches and waits for it.
- * Returns 0, or says why not and returns an exit status where it could not be started. */
+ * Where there are no counters, `watch` and `file` are NULL. Returns 0, or says why not and returns
+ * an exit status where it could not be started. */
 int launch_program(struct launch *launch, const char *path, char *const *arguments,
                    struct watch *watch, struct counters_file *file);
 

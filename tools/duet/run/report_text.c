@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "common/format.h"
+#include "common/style.h"
 #include "run/facts.h"
 
 /* The table's columns; with the gaps between them they make 98. */
@@ -26,42 +27,6 @@
 
 /* Other processes that get a line. A build has hundreds; the JSON report has them all. */
 #define OTHERS_MOST 20
-
-struct style {
-    const struct glyphs *glyphs;
-    const char *strong;
-    const char *bar;
-    const char *plain;
-};
-
-static struct style make_style(bool colours)
-{
-    return (struct style){
-        .glyphs = glyphs_for_locale(),
-        .strong = colours ? "\033[1m" : "",
-        .bar = colours ? "\033[36m" : "",
-        .plain = colours ? "\033[0m" : "",
-    };
-}
-
-/* Blanks that make up for a text narrower than its column. */
-static void pad(FILE *stream, const char *text, int columns)
-{
-    for (int i = text_columns(text); i < columns; i++)
-        fputc(' ', stream);
-}
-
-static void print_left(FILE *stream, const char *text, int columns)
-{
-    fputs(text, stream);
-    pad(stream, text, columns);
-}
-
-static void print_right(FILE *stream, const char *text, int columns)
-{
-    pad(stream, text, columns);
-    fputs(text, stream);
-}
 
 static void print_label(FILE *stream, const char *label)
 {
@@ -254,7 +219,7 @@ static void print_share(FILE *stream, double share, int bar_columns, const struc
     fprintf(stream, " %s%s%s", style->bar, bar, style->plain);
     /* Nothing stands behind the second bar. */
     if (bar_columns == PEAK_BAR_COLUMNS)
-        pad(stream, bar, bar_columns);
+        print_padding(stream, bar, bar_columns);
 }
 
 static void print_row(FILE *stream, const struct row_summary *row, uint64_t peak_bytes,
@@ -411,7 +376,7 @@ static void print_silent(FILE *stream, const struct run_summary *run)
 
 void report_text_print(FILE *stream, const struct run_summary *run, bool colours)
 {
-    struct style style = make_style(colours);
+    struct style style = style_make(colours);
     char count[NUMBER_CHARS];
 
     if (!run->program_counted)

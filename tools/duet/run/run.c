@@ -15,6 +15,8 @@
 
 #include "common/library.h"
 #include "common/options.h"
+#include "common/output.h"
+#include "common/preload.h"
 #include "common/program.h"
 #include "common/say.h"
 #include "common/words.h"
@@ -23,8 +25,6 @@
 #include "run/report_json.h"
 #include "run/report_text.h"
 #include "run/summary.h"
-
-#define PRELOAD_ENV "LD_PRELOAD"
 
 struct request {
     const char *engine;
@@ -118,20 +118,6 @@ static enum parsed parse(int word_count, char **words, struct request *request)
 
 /* ---- Before ------------------------------------------------------------------------------- */
 
-/* The library goes in front of what is preloaded already, so that its malloc is the one. */
-static bool set_preload(const char *library)
-{
-    const char *others = getenv(PRELOAD_ENV);
-    char *value;
-
-    if (asprintf(&value, "%s%s%s", library, others != NULL && *others != '\0' ? ":" : "",
-                 others != NULL ? others : "") < 0)
-        return false;
-    bool done = setenv(PRELOAD_ENV, value, 1) == 0;
-    free(value);
-    return done;
-}
-
 /* -o goes behind what the environment has, since later entries win. */
 static bool set_options(const char *added)
 {
@@ -148,56 +134,19 @@ static bool set_options(const char *added)
 
 static bool set_environment(const struct request *request, const struct library *library)
 {
-    if (set_preload(library->path) && set_options(request->options))
+    if (preload_add(library->path) && set_options(request->options))
         return true;
     say("cannot set the program's environment: %s", strerror(errno));
     return false;
 }
 
-/* Opens the file for the JSON report ahead of the run, so that a slip in its name costs no run.
- * What is in it stays until the report is written. -1: could not, and said so. */
-static int open_json(const char *name)
-{
-    int fd = strcmp(name, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
-                                    : open(name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
-    fd = fd_above_standard(fd);
-    if (fd < 0)
-        say("cannot write %s: %s", strcmp(name, "-") == 0 ? "stdout" : name, strerror(errno));
-    return fd;
-}
-
 /* ---- After -------------------------------------------------------------------------------- */
 
-/* Closes a report's stream; false, after a message, if not all of it could be written. */
-static bool finish_report(FILE *stream, bool written, const char *name)
+static bool write_json(struct output *json, const struct run_summary *run)
 {
-    int error = errno;
+    FILE *stream = output_begin(json);
 
-    written = written && !ferror(stream);
-    if (fclose(stream) != 0 && written) {
-        written = false;
-        error = errno;
-    }
-    if (!written)
-        say("cannot write the report to %s: %s", name, strerror(error));
-    return written;
-}
-
-static bool write_json(int fd, const char *name, const struct run_summary *run)
-{
-    bool is_stdout = strcmp(name, "-") == 0;
-    FILE *stream;
-
-    /* What is no regular file cannot be cut short, and need not. */
-    if (!is_stdout && ftruncate(fd, 0) != 0 && errno != EINVAL)
-        say("cannot empty %s: %s", name, strerror(errno));
-    stream = fdopen(fd, "w");
-    if (stream == NULL) {
-        close(fd);
-        say("cannot write the report to %s: %s", name, strerror(errno));
-        return false;
-    }
-    return finish_report(stream, report_json_write(stream, run), is_stdout ? "stdout" : name);
+    return stream != NULL && output_end(json, stream, report_json_write(stream, run));
 }
 
 static bool write_text(const struct run_summary *run)
@@ -211,11 +160,12 @@ static bool write_text(const struct run_summary *run)
         return false;
     setvbuf(stream, NULL, _IOFBF, (size_t)64 * 1024);
     report_text_print(stream, run, colours);
-    return finish_report(stream, true, "stderr");
+    struct output terminal = {.name = "stderr"};
+    return output_end(&terminal, stream, true);
 }
 
 static bool report(const struct request *request, const struct library *library,
-                   const struct launch *launch, const struct watch *watch, int json)
+                   const struct launch *launch, const struct watch *watch, struct output *json)
 {
     struct run_summary run = {
         .engine = request->engine,
@@ -227,10 +177,8 @@ static bool report(const struct request *request, const struct library *library,
 
     if (written) {
         written = write_text(&run);
-        if (json >= 0)
-            written = write_json(json, request->json_name, &run) && written;
-    } else if (json >= 0) {
-        close(json);
+        if (output_is_wanted(json))
+            written = write_json(json, &run) && written;
     }
     summary_free(&run);
     return written;
@@ -240,7 +188,7 @@ static bool report(const struct request *request, const struct library *library,
 
 /* From here on no signal ends the launcher until the counters' file is gone. */
 static int run_counted(const struct request *request, const struct library *library,
-                       const char *path, int json)
+                       const char *path, struct output *json)
 {
     struct launch launch = {0};
     struct watch watch = {0};
@@ -279,7 +227,7 @@ int run_command(int word_count, char **words)
     struct request request;
     struct library library;
     char *path = NULL;
-    int json = -1;
+    struct output json = {.fd = -1};
     int status = STATUS_LAUNCHER_FAILED;
 
     say_as("duet run");
@@ -292,11 +240,11 @@ int run_command(int word_count, char **words)
             status = program_check(request.command[0], path, &library.elf);
         if (status == 0) {
             status = STATUS_LAUNCHER_FAILED;
-            if (set_environment(&request, &library) &&
-                (request.json_name == NULL || (json = open_json(request.json_name)) >= 0))
-                status = run_counted(&request, &library, path, json);
+            if (set_environment(&request, &library) && output_open(&json, request.json_name))
+                status = run_counted(&request, &library, path, &json);
         }
     }
+    output_drop(&json);
     free(path);
     free(request.options);
     return status;
