@@ -1,0 +1,236 @@
+/*
+ * Cells that are looked at: each has a stamp of its own in its first and last bytes, which must be
+ * there when it is freed or reallocated, and after that; so cells that overlap are found out, and
+ * memory that loses what is in it. And a byte is written in each of a cell's pages, as the program
+ * would have done, so that they are there.
+ */
+#ifndef DUET_PLAYER_CELL_H
+#define DUET_PLAYER_CELL_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "player.h"
+
+/* Of the kernel's pages the smallest that there are. */
+#define PAGE_BYTES 4096
+
+/* What malloc has to align to: small cells need no more than their size asks for. */
+#define ALIGN_LEAST sizeof(uint64_t)
+
+/* A place in the table. */
+struct cell {
+    unsigned char *start;   /* NULL: nobody has the place */
+    uint64_t size_and_life; /* the lives are those that had the place before */
+};
+
+#define SIZE_BITS (64 - PLAY_SIZE_SHIFT)
+#define SIZE_MASK (((uint64_t)1 << SIZE_BITS) - 1)
+
+/* A word at any address, whatever was written there before. */
+typedef uint64_t __attribute__((aligned(1), may_alias)) cell_word;
+
+static inline uint64_t cell_size(const struct cell *cell)
+{
+    return cell->size_and_life & SIZE_MASK;
+}
+
+static inline void cell_set_size(struct cell *cell, uint64_t size)
+{
+    cell->size_and_life = (cell->size_and_life & ~SIZE_MASK) | size;
+}
+
+/* Each byte of it depends on the place and the life. */
+static inline uint64_t cell_stamp(const struct cell *cell, uint32_t place)
+{
+    uint64_t life = cell->size_and_life >> SIZE_BITS;
+    uint64_t product = ((life << 32 | place) + 1) * UINT64_C(0x9e3779b97f4a7c15);
+
+    return product << 32 | product >> 32;
+}
+
+_Noreturn static inline void cell_is_wrong(const struct cell *cell, uint64_t offset)
+{
+    fail(PLAYER_CORRUPT, "the cell of %llu bytes at %p has changed at byte %llu",
+         (unsigned long long)cell_size(cell), (void *)cell->start, (unsigned long long)offset);
+}
+
+/* ---- The stamp ------------------------------------------------------------------------------ */
+
+static inline void write_first(unsigned char *start, uint64_t size, uint64_t stamp)
+{
+    if (size >= sizeof stamp) {
+        *(cell_word *)start = stamp;
+        return;
+    }
+    for (uint64_t i = 0; i < size; i++)
+        start[i] = (unsigned char)(stamp >> (8 * i));
+}
+
+/* The last word is the first one negated; where there is no room for two, its last byte. */
+static inline void write_last(unsigned char *start, uint64_t size, uint64_t stamp)
+{
+    if (size >= 2 * sizeof stamp)
+        *(cell_word *)(start + size - sizeof stamp) = ~stamp;
+    else if (size > sizeof stamp)
+        start[size - 1] = (unsigned char)~stamp;
+}
+
+/* `size` is how many bytes must be there at least: after a realloc that made it smaller, fewer than
+ * were stamped. */
+static inline void check_first(const struct cell *cell, uint64_t size, uint64_t stamp)
+{
+    if (size >= sizeof stamp) {
+        if (*(const cell_word *)cell->start != stamp)
+            cell_is_wrong(cell, 0);
+        return;
+    }
+    for (uint64_t i = 0; i < size; i++) {
+        if (cell->start[i] != (unsigned char)(stamp >> (8 * i)))
+            cell_is_wrong(cell, i);
+    }
+}
+
+static inline void check_last(const struct cell *cell, uint64_t size, uint64_t stamp)
+{
+    if (size >= 2 * sizeof stamp) {
+        if (*(const cell_word *)(cell->start + size - sizeof stamp) != ~stamp)
+            cell_is_wrong(cell, size - sizeof stamp);
+    } else if (size > sizeof stamp && cell->start[size - 1] != (unsigned char)~stamp) {
+        cell_is_wrong(cell, size - 1);
+    }
+}
+
+/* A byte in each page that begins in the cell from `from` on. */
+static inline void touch_pages(unsigned char *start, uint64_t from, uint64_t size, uint64_t stamp)
+{
+    uint64_t offset = (PAGE_BYTES - ((uintptr_t)start + from) % PAGE_BYTES) % PAGE_BYTES + from;
+
+    for (; offset < size; offset += PAGE_BYTES)
+        start[offset] = (unsigned char)stamp;
+}
+
+/* ---- A cell's life -------------------------------------------------------------------------- */
+
+/* The compiler must not know what becomes of a cell, or it might do without. */
+static inline void *escaped(void *start)
+{
+    __asm__ volatile("" : "+r"(start) : : "memory");
+    return start;
+}
+
+_Noreturn static inline void no_memory(uint64_t size)
+{
+    fail(PLAYER_NO_MEMORY, "there is no memory for a cell of %llu bytes", (unsigned long long)size);
+}
+
+static inline void require_align(const void *start, uint64_t size, uint64_t align)
+{
+    if ((uintptr_t)start % align != 0)
+        fail(PLAYER_CORRUPT, "the cell of %llu bytes at %p is not aligned to %llu",
+             (unsigned long long)size, (void *)(uintptr_t)start, (unsigned long long)align);
+}
+
+static inline uint64_t natural_align(uint64_t size)
+{
+    return size >= _Alignof(max_align_t) ? _Alignof(max_align_t) : ALIGN_LEAST;
+}
+
+/* The cell at the place is the one that an allocation has just returned. */
+static inline void cell_adopt(struct cell *cell, uint32_t place, void *start, uint64_t size,
+                              uint64_t align)
+{
+    start = escaped(start);
+    if (start == NULL && size != 0)
+        no_memory(size);
+    require_align(start, size, align);
+    cell->start = start;
+    cell->size_and_life = ((cell->size_and_life >> SIZE_BITS) + 1) << SIZE_BITS | size;
+    uint64_t stamp = cell_stamp(cell, place);
+    touch_pages(cell->start, 0, size, stamp);
+    write_first(cell->start, size, stamp);
+    write_last(cell->start, size, stamp);
+}
+
+static inline void cell_malloc(struct cell *cell, uint32_t place, uint64_t size)
+{
+    cell_adopt(cell, place, malloc(size), size, natural_align(size));
+}
+
+static inline void require_zero(const unsigned char *start, uint64_t size, uint64_t offset)
+{
+    if (start[offset] != 0)
+        fail(PLAYER_CORRUPT, "the cell of %llu bytes at %p from calloc is not zero at byte %llu",
+             (unsigned long long)size, (void *)(uintptr_t)start, (unsigned long long)offset);
+}
+
+/* Looks where the stamp will be, and in each page. */
+static inline void cell_calloc(struct cell *cell, uint32_t place, uint64_t size)
+{
+    unsigned char *start = escaped(calloc(1, size));
+
+    for (uint64_t i = 0; start != NULL && i < size && i < sizeof(uint64_t); i++) {
+        require_zero(start, size, i);
+        require_zero(start, size, size - 1 - i);
+    }
+    for (uint64_t offset = 0; start != NULL && offset < size; offset += PAGE_BYTES)
+        require_zero(start, size, offset);
+    cell_adopt(cell, place, start, size, natural_align(size));
+}
+
+static inline void cell_aligned(struct cell *cell, uint32_t place, uint64_t size,
+                                unsigned align_log2)
+{
+    size_t align = (size_t)1 << align_log2;
+    void *start = NULL;
+
+    if (align < sizeof(void *))
+        align = sizeof(void *);
+    int error = posix_memalign(&start, align, size);
+    if (error == ENOMEM)
+        no_memory(size);
+    if (error != 0)
+        fail(PLAYER_FAILED, "posix_memalign refuses an alignment of %zu", align);
+    cell_adopt(cell, place, start, size, align);
+}
+
+static inline void cell_check(const struct cell *cell, uint32_t place)
+{
+    uint64_t stamp = cell_stamp(cell, place);
+
+    check_first(cell, cell_size(cell), stamp);
+    check_last(cell, cell_size(cell), stamp);
+}
+
+/* `size` is not 0. */
+static inline void cell_realloc(struct cell *cell, uint32_t place, uint64_t size)
+{
+    uint64_t stamp = cell_stamp(cell, place);
+    uint64_t old_size = cell_size(cell);
+    uint64_t least = size < old_size ? size : old_size;
+
+    cell_check(cell, place);
+    unsigned char *start = escaped(realloc(cell->start, size));
+    if (start == NULL)
+        no_memory(size);
+    require_align(start, size, natural_align(size));
+    cell->start = start;
+    check_first(cell, least, stamp);
+    if (size >= old_size)
+        check_last(cell, old_size, stamp);
+    cell_set_size(cell, size);
+    touch_pages(start, least, size, stamp);
+    write_first(start, size, stamp);
+    write_last(start, size, stamp);
+}
+
+static inline void cell_free(struct cell *cell, uint32_t place)
+{
+    cell_check(cell, place);
+    free(escaped(cell->start));
+    cell->start = NULL;
+}
+
+#endif
