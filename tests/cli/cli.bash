@@ -17,12 +17,16 @@ setup_file() {
     unset NO_COLOR LD_PRELOAD DUET_OPTIONS DUET_COUNTERS TMPDIR
 }
 
-setup() {
+setup_duet() {
     duet=$DUET_BUILD/duet
     # Not a wrapper script that may come first in PATH.
     python=$(PATH=/usr/bin:/bin type -P python3 || type -P python3)
     work=$BATS_TEST_TMPDIR
     files_before=$(counters_files)
+}
+
+setup() {
+    setup_duet
 }
 
 # Whether the file is there, and locked by no launcher. (flock would make one that is gone anew.)
