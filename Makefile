@@ -11,7 +11,7 @@ export JOBS
 # whatever the engine.
 PROG ?=
 largest = $(shell find tools -name '*.c' -printf '%s %p\n' | sort -rn | sed -n '1s/.* //p')
-example = gcc -std=gnu17 -O2 -D_GNU_SOURCE -DDUET_VERSION='""' -Iinclude -Isrc \
+example = gcc -std=gnu17 -O2 -D_GNU_SOURCE -DDUET_VERSION='""' -Iinclude -Isrc -Itools/duet \
     -c $(largest) -o build/largest.o
 program = $(or $(value PROG),$(example))
 
@@ -39,11 +39,19 @@ soak:
 check:
 	@.ci/run check
 
-bench:
-	@scripts/need build bench
-	@cmake --preset release -DDUET_BENCH=ON >/dev/null
-	@cmake --build build -j $(JOBS) -- --no-print-directory -s >&2
-	@bench/compare.py --patterns build/bench/duet_bench_patterns $(BENCH)
+peers:
+	@scripts/need peers
+
+# All of it, into docs/benchmarks.md, or what BENCH asks for, onto the terminal. Interrupted, it goes
+# on when called again. Status 1: somebody's allocator failed, as the page then says.
+bench: build
+	@scripts/need peers bench
+ifeq ($(BENCH),)
+	@build/duet bench --json build/bench.json --pictures docs/benchmarks || [ $$? -eq 1 ]
+	@scripts/benchmarks-page build/bench.json
+else
+	@build/duet bench $(BENCH)
+endif
 
 # The loader finds a library in a new place once ldconfig has seen it; a package does that itself.
 install: build
@@ -60,8 +68,10 @@ help:
 	@echo 'make test               build and pass all tests, but for the long ones'
 	@echo 'make soak               the long tests, on every flavour (some twenty minutes each)'
 	@echo 'make check              what CI checks beyond: format, layers, every flavour'
-	@echo 'make bench [BENCH=...]  time duet beside other allocators; BENCH: for bench/compare.py'
+	@echo 'make peers              install the allocators that Debian has, to compare duet with'
+	@echo 'make bench              measure all of them, for an hour, and refresh docs/benchmarks.md'
+	@echo '     [BENCH="--quick"]  ... or what these words for duet bench say, and refresh nothing'
 	@echo 'make install [PREFIX=/usr/local] [DESTDIR=]'
 	@echo 'make clean'
 
-.PHONY: all build run test soak check bench install clean help
+.PHONY: all build run test soak check peers bench install clean help

@@ -7,7 +7,24 @@
 #include <string.h>
 
 #include "common/say.h"
+#include "measure/bench.h"
+#include "measure/compare.h"
 #include "run/run.h"
+#include "trace/trace.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int word_count, char **words);
+    const char *summary;
+} commands[] = {
+    {"run", run_command, "run a program on duet, and report what its heap did"},
+    {"compare", compare_command, "run a program under several allocators, and tell which suits it"},
+    {"bench", bench_command, "compare allocators by a suite of workloads"},
+    {"record", record_command, "run a program, and write a trace of its allocations"},
+    {"trace", trace_command, "tell what is in a trace"},
+    {"replay", replay_command, "play a trace under an allocator, and tell what it cost"},
+};
+#define COMMAND_COUNT (sizeof commands / sizeof *commands)
 
 static void print_help(void)
 {
@@ -15,9 +32,10 @@ static void print_help(void)
            "       duet --help | --version\n"
            "\n"
            "duet is a memory allocator for C and C++ programs; this is its command line.\n"
-           "\n"
-           "  run    run a program on duet, and report what its heap did\n"
-           "\n"
+           "\n");
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+    printf("\n"
            "duet COMMAND --help tells more about a command, and man duet about all.\n");
 }
 
@@ -39,8 +57,10 @@ int main(int word_count, char **words)
         say_usage("no command is named");
         return STATUS_LAUNCHER_FAILED;
     }
-    if (strcmp(words[1], "run") == 0)
-        return finish_output(run_command(word_count - 1, words + 1));
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(words[1], commands[i].name) == 0)
+            return finish_output(commands[i].run(word_count - 1, words + 1));
+    }
     if (strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0) {
         print_help();
         return finish_output(0);
