@@ -3,6 +3,10 @@
 
 ENGINE ?= smp
 engines = $(notdir $(patsubst %/,%,$(wildcard src/engine/*/)))
+comma = ,
+empty =
+space = $(empty) $(empty)
+peers = $(subst $(space),$(comma),$(engines) jemalloc mimalloc tcmalloc tbbmalloc)
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 export JOBS
@@ -47,7 +51,8 @@ peers:
 bench: build
 	@scripts/need peers bench
 ifeq ($(BENCH),)
-	@build/duet bench --json build/bench.json --pictures docs/benchmarks || [ $$? -eq 1 ]
+	@build/duet bench --with $(peers) --timeout 120 --json build/bench.json --pictures docs/benchmarks || \
+	    [ $$? -eq 1 ]
 	@scripts/benchmarks-page build/bench.json
 else
 	@build/duet bench $(BENCH)

@@ -3,7 +3,8 @@
  *
  * fragment: a spike of small cells, of which random survivors are kept; then a second phase of
  * cells of other sizes, as many bytes as were freed. An allocator that can use the one's memory
- * for the other has no need for more. Its memory is looked at where both phases are live.
+ * for the other has no need for more. What is resident at its
+ * end, where both phases are live, it tells too.
  *
  * idle: a spike of 128 MiB, of which one cell in 500 survives; then ten seconds in which the
  * program does next to nothing, with a size of which the spike had none. What the process holds

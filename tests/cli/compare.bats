@@ -103,6 +103,8 @@ os.waitpid(pid, 0)' | tr -dc 0-9)
     run -0 compare smp --input "$work/input" -- "${counts[@]}"
     run -0 bash -c 'seq 1000 | "$@"' - "$duet" compare --runs 2 --with smp --input - -- "${counts[@]}"
     run -0 compare smp -- sh -c '[ "$(wc -l)" -eq 0 ]'
+    run -0 bash -c '"$1" compare --runs 2 --with smp --input <(seq 1000) -- "${@:2}"' - "$duet" \
+        "${counts[@]}"
 }
 
 @test "a trace in place of a program" {
@@ -118,6 +120,8 @@ os.waitpid(pid, 0)' | tr -dc 0-9)
 @test "an exit status that is the same everywhere is no failure" {
     run -0 compare smp -- sh -c 'exit 3'
     [ "$(status_of smp)" = ok ]
+    [ "$(field "{e['base_status'] for e in r['results']}")" = "{3}" ]
+    [[ $output == *"ended with exit status 3, which was taken as right"* ]]
 }
 
 @test "a program linked with an allocator of its own is run on the C library's all the same" {
@@ -180,6 +184,30 @@ EOF
     # What is never the same is no sign of anything.
     run -0 compare smp -- sh -c 'echo $$'
     [ "$(status_of smp)" = ok ]
+}
+
+@test "another malloc in a process that the program starts is told" {
+    compile own <<<'
+        #include <stddef.h>
+        static char heap[1 << 16];
+        static size_t used;
+        void *malloc(size_t size) { used += 16; (void)size; return heap + used; }
+        void free(void *p) { (void)p; }
+        int main(void) { return malloc(10) == NULL; }'
+    run -0 compare smp -- sh -c '"$0"; true' "$work/own"
+    [[ $output == *"starts had the malloc of own"* ]]
+}
+
+@test "a signal that is ignored, as under nohup, does not end it" {
+    (
+        trap "" HUP
+        exec "$duet" compare --runs 3 --with smp --json "$json" -- sleep 0.5
+    ) >"$work/out" 2>&1 &
+    sleep 1.5
+    kill -HUP $!
+    kill -HUP "$(pgrep -P $!)"
+    wait $!
+    [ "$(field "r['whole']")" = True ]
 }
 
 @test "what a program leaves running is ended with it" {

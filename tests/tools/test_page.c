@@ -10,8 +10,8 @@
 #include "cmocka_tests.h"
 #include "common/format.h"
 #include "made_results.h"
-#include "measure/page.h"
-#include "measure/picture.h"
+#include "present/page.h"
+#include "present/picture.h"
 #include "measure/results_json.h"
 
 #define SKIPPED 77 /* as tests/CMakeLists.txt knows it */

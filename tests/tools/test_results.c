@@ -73,6 +73,8 @@ static struct results *make_mixture(char **words)
     trial = make_trial(results, "idle", 0, COUNTS_MEMORY | COUNTS_END_RSS);
     trial->program = true;
     snprintf(trial->own_malloc, sizeof trial->own_malloc, "libown.so.2");
+    snprintf(trial->stray_malloc, sizeof trial->stray_malloc, "libstray.so");
+    trial->base_status = 7;
     fill(&trial->series[0], 2, 5);
     make_failure(&trial->series[0], OUTCOME_CRASH, 11, "free(): \"invalid\" <pointer>\\");
     fill(&trial->series[1], RUNS, 6);
@@ -134,6 +136,8 @@ static void assert_same_trials(const struct results *a, const struct results *b)
         const struct trial *other = &b->trials[i];
         assert_string_equal(one->workload, other->workload);
         assert_string_equal(one->own_malloc, other->own_malloc);
+        assert_string_equal(one->stray_malloc, other->stray_malloc);
+        assert_int_equal(one->base_status, other->base_status);
         assert_int_equal(one->threads, other->threads);
         assert_int_equal(one->counts, other->counts);
         assert_int_equal(one->program, other->program);

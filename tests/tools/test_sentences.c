@@ -8,8 +8,8 @@
 #include "cmocka_tests.h"
 #include "common/format.h"
 #include "made_results.h"
-#include "measure/results_text.h"
-#include "measure/sentences.h"
+#include "present/results_text.h"
+#include "present/sentences.h"
 
 static char *words[] = {(char[]){"program"}, (char[]){"argument"}, NULL};
 

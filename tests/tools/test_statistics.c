@@ -100,17 +100,6 @@ static void noise_is_half_the_interval(void **state)
     assert_float_equal(noise_of(&narrow), LEAST_DIFFERENCE, 0);
 }
 
-static void means_are_geometric(void **state)
-{
-    (void)state;
-    const double figures[] = {0.5, 2, 4, 0.25};
-    const double others[] = {2, 8};
-
-    assert_float_equal(geometric_mean(figures, 4), 1, 1e-12);
-    assert_float_equal(geometric_mean(others, 2), 4, 1e-12);
-    assert_float_equal(geometric_mean(others, 0), 0, 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,7 +107,6 @@ int main(void)
         cmocka_unit_test(intervals_hold_what_they_claim),
         cmocka_unit_test(verdicts_need_the_whole_interval),
         cmocka_unit_test(noise_is_half_the_interval),
-        cmocka_unit_test(means_are_geometric),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

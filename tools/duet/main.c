@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "common/say.h"
-#include "measure/bench.h"
-#include "measure/compare.h"
+#include "bench/bench.h"
+#include "compare/compare.h"
 #include "run/run.h"
 #include "trace/trace.h"
 

@@ -8,9 +8,9 @@
 
 #include "common/say.h"
 
-static bool is_stdout(const char *name)
+bool output_is_stdout(const char *name)
 {
-    return strcmp(name, "-") == 0;
+    return name != NULL && strcmp(name, "-") == 0;
 }
 
 bool output_open(struct output *output, const char *name)
@@ -18,9 +18,9 @@ bool output_open(struct output *output, const char *name)
     *output = (struct output){.fd = -1};
     if (name == NULL)
         return true;
-    int fd = is_stdout(name) ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
-                             : open(name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
-    output->name = is_stdout(name) ? "stdout" : name;
+    int fd = output_is_stdout(name) ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
+                                    : open(name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+    output->name = output_is_stdout(name) ? "stdout" : name;
     output->fd = fd_above_standard(fd);
     if (output->fd < 0)
         say("cannot write %s: %s", output->name, strerror(errno));

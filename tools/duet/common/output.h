@@ -16,6 +16,9 @@ struct output {
 /* Opens the file; "-" is stdout, NULL nothing. False: could not, and said so. */
 bool output_open(struct output *output, const char *name);
 
+/* Whether a name, which may be NULL, stands for stdout. */
+bool output_is_stdout(const char *name);
+
 bool output_is_wanted(const struct output *output);
 
 /* Empties the file and makes a stream of it; NULL, after a message, if that fails. */

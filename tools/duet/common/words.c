@@ -25,6 +25,14 @@ void say_refused(int letter, int word_count, char **words, const struct option *
         say_usage("there is no option '%s', or it is cut too short", words[optind - 1]);
 }
 
+bool parse_name(const char **name, const char *what, const char *word)
+{
+    *name = word;
+    if (word[0] == '\0')
+        say_usage("%s wants the name of a file", what);
+    return word[0] != '\0';
+}
+
 long parse_number(const char *what, const char *word, long least, long most)
 {
     char *end;

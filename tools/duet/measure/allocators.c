@@ -453,6 +453,18 @@ int allocators_index(const struct allocators *allocators, const char *name)
     return -1;
 }
 
+bool allocators_choose_base(const struct allocators *allocators, const char *name, unsigned *base)
+{
+    int index = name != NULL ? allocators_index(allocators, name) : 0;
+
+    if (index < 0) {
+        say_usage("--base: '%s' is none of the allocators that are compared", name);
+        return false;
+    }
+    *base = (unsigned)index;
+    return true;
+}
+
 void allocators_print(FILE *stream)
 {
     static struct allocators found;

@@ -47,6 +47,10 @@ bool allocators_choose_few(struct allocators *allocators, unsigned most);
 /* The index of the allocator of that name; -1: there is none. */
 int allocators_index(const struct allocators *allocators, const char *name);
 
+/* The index of the allocator that is asked for as the base; NULL: of the first. Says so and returns
+ * false if there is none of that name. */
+bool allocators_choose_base(const struct allocators *allocators, const char *name, unsigned *base);
+
 /* Prints those that are found, a line each, with their versions and paths. */
 void allocators_print(FILE *stream);
 

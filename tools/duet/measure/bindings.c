@@ -1,6 +1,7 @@
 /* The loader's lines read: "PID: binding file A [0] to B [0]: normal symbol `malloc' [VERSION]". */
 #include "measure/bindings.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,24 @@ bool bindings_read(const struct bindings *bindings, pid_t pid, const char *expec
     if (any && strcmp(found, expected) != 0 && is_stub(file, raw))
         any = first_other(file, expected, raw, found, path);
     fclose(file);
+    return any;
+}
+
+bool bindings_read_others(const struct bindings *bindings, pid_t pid, const char *expected,
+                          char found[PATH_MAX])
+{
+    DIR *folder = opendir(bindings->folder);
+    const struct dirent *entry;
+    bool any = false;
+
+    while (!any && folder != NULL && (entry = readdir(folder)) != NULL) {
+        long other =
+            strncmp(entry->d_name, "ld.", 3) == 0 ? strtol(entry->d_name + 3, NULL, 10) : 0;
+        any = other > 0 && other != pid && bindings_read(bindings, (pid_t)other, expected, found) &&
+              strcmp(found, expected) != 0;
+    }
+    if (folder != NULL)
+        closedir(folder);
     return any;
 }
 

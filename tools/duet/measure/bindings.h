@@ -27,6 +27,11 @@ bool bindings_begin(struct bindings *bindings);
 bool bindings_read(const struct bindings *bindings, pid_t pid, const char *expected,
                    char found[PATH_MAX]);
 
+/* The same of all other processes that the program has started: one of the files that malloc was
+ * bound to and that is not `expected`. False: there is none. */
+bool bindings_read_others(const struct bindings *bindings, pid_t pid, const char *expected,
+                          char found[PATH_MAX]);
+
 /* Removes the folder. */
 void bindings_end(struct bindings *bindings);
 

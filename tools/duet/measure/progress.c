@@ -33,9 +33,9 @@ void progress_show(void *context, unsigned round, unsigned rounds, const char *a
         progress->start_ns = now_ns();
     if (round == 0) {
         progress->start_ns = 0;
-        fprintf(stderr, WIPE "%swarm-up: %s", progress->before, allocator);
+        fprintf(stderr, WIPE "warm-up: %s", allocator);
     } else {
-        fprintf(stderr, WIPE "%srun %u of %u: %s", progress->before, round, rounds, allocator);
+        fprintf(stderr, WIPE "run %u of %u: %s", round, rounds, allocator);
         show_time_left(progress, round, rounds);
     }
     fflush(stderr);

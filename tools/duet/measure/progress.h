@@ -11,7 +11,6 @@
 struct progress {
     bool shown;        /* whether there is a terminal */
     uint64_t start_ns; /* of the first round after the warm-up; 0: not yet */
-    char before[96];   /* stands in front: a bench says where it is; "" */
 };
 
 void progress_begin(struct progress *progress);

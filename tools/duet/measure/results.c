@@ -2,6 +2,7 @@
 #include "measure/results.h"
 
 #include <gnu/libc-version.h>
+#include <limits.h>
 #include <math.h>
 #include <sched.h>
 #include <stdio.h>
@@ -160,11 +161,10 @@ enum metric trial_memory_metric(const struct trial *trial)
     return (trial->counts & COUNTS_END_RSS) != 0 ? METRIC_END_RSS : METRIC_PEAK_RSS;
 }
 
-/* The ratio in one round. Where a series has fewer rounds, they serve again in turn. */
 static double ratio_in_round(const struct series *of, const struct series *over, unsigned round,
                              enum metric metric)
 {
-    return of->costs[round % of->count].of[metric] / over->costs[round % over->count].of[metric];
+    return of->costs[round].of[metric] / over->costs[round].of[metric];
 }
 
 static struct estimate estimate_over(const struct series *of, const struct series *over,
@@ -251,6 +251,14 @@ static bool mean_pair(const struct results *results, const struct trial *trial, 
     return have_ratio(pair[0], pair[1], *metric) && have_ratio(pair[1], pair[0], *metric);
 }
 
+/* A pair with fewer rounds tells too little of its spread: it stands in each round with its median. */
+#define FEW_ROUNDS 5
+
+static unsigned pair_rounds(const struct series *pair[2])
+{
+    return pair[0]->count < pair[1]->count ? pair[0]->count : pair[1]->count;
+}
+
 /* The geometric mean of the ratios in one round; or, for `round` = rounds, of their medians. */
 static double mean_in_round(const struct results *results, unsigned of, int over, enum metric asked,
                             unsigned round, unsigned rounds, unsigned *trials)
@@ -263,26 +271,32 @@ static double mean_in_round(const struct results *results, unsigned of, int over
         enum metric metric = asked;
         if (!mean_pair(results, &results->trials[i], of, over, &metric, pair))
             continue;
-        sum += log(round < rounds ? ratio_in_round(pair[0], pair[1], round, metric)
-                                  : series_ratio(pair[0], pair[1], metric).median);
+        bool by_round = round < rounds && pair_rounds(pair) >= rounds;
+        sum += log(by_round ? ratio_in_round(pair[0], pair[1], round, metric)
+                            : series_ratio(pair[0], pair[1], metric).median);
         ++*trials;
     }
     return *trials > 0 ? exp(sum / *trials) : 0;
 }
 
-/* Rounds of the longest series that comes into the mean. */
+/* Rounds of the shortest pair of series that comes into the mean and has not too few; of the
+ * longest, if all have too few. */
 static unsigned mean_rounds(const struct results *results, unsigned of, int over, enum metric asked)
 {
-    unsigned rounds = 0;
+    unsigned shortest = UINT_MAX;
+    unsigned longest = 0;
 
     for (unsigned i = 0; i < results->count; i++) {
         const struct series *pair[2];
         enum metric metric = asked;
-        if (mean_pair(results, &results->trials[i], of, over, &metric, pair) &&
-            pair[0]->count > rounds)
-            rounds = pair[0]->count;
+        if (!mean_pair(results, &results->trials[i], of, over, &metric, pair))
+            continue;
+        unsigned rounds = pair_rounds(pair);
+        longest = rounds > longest ? rounds : longest;
+        if (rounds >= FEW_ROUNDS && rounds < shortest)
+            shortest = rounds;
     }
-    return rounds;
+    return shortest < UINT_MAX ? shortest : longest;
 }
 
 struct estimate results_mean(const struct results *results, unsigned of, int over,

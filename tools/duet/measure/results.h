@@ -52,8 +52,11 @@ struct trial {
     unsigned threads;      /* 0: as the program likes */
     unsigned counts;       /* of enum counts */
     bool program;          /* a real program, or a trace of one; otherwise a pattern of calls */
+    unsigned base_status;  /* the exit status under the base, which was taken as right */
     char own_malloc[64];   /* the file whose malloc the program has by itself, where that is not
                               the C library: for this trial, that was preloaded as well */
+    char stray_malloc[64]; /* the file whose malloc a process had that the program has started, in
+                              place of an allocator's; "": none had */
     struct series *series; /* one for each allocator */
 };
 

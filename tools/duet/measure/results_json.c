@@ -138,6 +138,8 @@ static json_t *entry_json(const struct results *results, const struct trial *tri
         json_set(object, "kind", json_string(trial->program ? PROGRAM_WORD : PATTERN_WORD)) &&
         json_set(object, "counts", counts_json(trial->counts)) &&
         json_set(object, "own_malloc", json_text(trial->own_malloc)) &&
+        json_set(object, "stray_malloc", json_text(trial->stray_malloc)) &&
+        json_set(object, "base_status", json_number(trial->base_status)) &&
         json_set(object, "allocator", json_text(results->allocators.all[of].name)) &&
         set_medians(object, trial, series) &&
         json_set(object, "runs", json_number(series->count)) &&

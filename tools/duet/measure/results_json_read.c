@@ -272,6 +272,8 @@ static bool read_trial(const struct reader *reader, const json_t *entry, struct 
         !get_unsigned(reader, entry, "threads", &trial->threads) ||
         !get_choice(reader, entry, "kind", kinds, sizeof kinds / sizeof *kinds, &kind) ||
         !get_text(reader, entry, "own_malloc", trial->own_malloc, sizeof trial->own_malloc) ||
+        !get_text(reader, entry, "stray_malloc", trial->stray_malloc, sizeof trial->stray_malloc) ||
+        !get_unsigned(reader, entry, "base_status", &trial->base_status) ||
         !read_counts(reader, entry, &trial->counts))
         return false;
     trial->program = strcmp(kinds[kind], PROGRAM_WORD) == 0;
@@ -282,7 +284,8 @@ static bool same_trial(const struct trial *a, const struct trial *b)
 {
     return strcmp(a->workload, b->workload) == 0 && a->threads == b->threads &&
            a->program == b->program && a->counts == b->counts &&
-           strcmp(a->own_malloc, b->own_malloc) == 0;
+           strcmp(a->own_malloc, b->own_malloc) == 0 &&
+           strcmp(a->stray_malloc, b->stray_malloc) == 0 && a->base_status == b->base_status;
 }
 
 static bool read_entry(const struct reader *reader, const json_t *entry, struct results *results)
@@ -300,8 +303,11 @@ static bool read_entry(const struct reader *reader, const json_t *entry, struct 
         results_add(results, read.workload, read.threads, read.counts, read.program) == NULL)
         return false;
     struct trial *trial = &results->trials[results->count - 1];
-    if (of == 0)
+    if (of == 0) {
         memcpy(trial->own_malloc, read.own_malloc, sizeof trial->own_malloc);
+        memcpy(trial->stray_malloc, read.stray_malloc, sizeof trial->stray_malloc);
+        trial->base_status = read.base_status;
+    }
     if (of != 0 && !same_trial(trial, &read))
         return refuse(reader, "workload", "is not that of the entry before");
     return read_series(reader, entry, trial->counts, &trial->series[of]);

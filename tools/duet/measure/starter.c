@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ struct order_head {
     uint32_t environment_count;
     bool has_input;
     bool has_preload;
+    bool one_cpu;
 };
 
 static const int asking_signals[] = {SIGINT, SIGTERM, SIGHUP};
@@ -74,6 +76,23 @@ struct received {
     char **environment;
 };
 
+/* The last of those that it may run on: the first has most of the interrupts. Where the kernel
+ * knows of more CPUs than fit a set, it stays free. */
+static bool stay_on_one_cpu(void)
+{
+    cpu_set_t all;
+    cpu_set_t one;
+    size_t last = CPU_SETSIZE - 1;
+
+    if (sched_getaffinity(0, sizeof all, &all) != 0)
+        return errno == EINVAL;
+    while (last > 0 && !CPU_ISSET(last, &all))
+        last--;
+    CPU_ZERO(&one);
+    CPU_SET(last, &one);
+    return sched_setaffinity(0, sizeof one, &one) == 0;
+}
+
 /* In the child. */
 static _Noreturn void become(const struct received *order, const int *streams, const sigset_t *mask,
                              int failed)
@@ -87,6 +106,8 @@ static _Noreturn void become(const struct received *order, const int *streams, c
         ready = putenv(order->environment[i]) == 0;
     if (ready && order->preload != NULL)
         ready = preload_add(order->preload);
+    if (ready && order->head.one_cpu)
+        ready = stay_on_one_cpu();
     if (ready) {
         if (input > STDERR_FILENO)
             close(input);
@@ -143,10 +164,11 @@ static void kill_left_over(void)
             fclose(file);
         text[length] = '\0';
         char *rest = text;
+        bool killed = false;
         for (long pid = strtol(rest, &rest, 10); pid > 0; pid = strtol(rest, &rest, 10))
-            kill((pid_t)pid, SIGKILL);
-        /* Without that file (a kernel may lack it) what left the session is waited for no longer. */
-        if (length == 0 && waitpid(-1, NULL, WNOHANG) == 0)
+            killed = kill((pid_t)pid, SIGKILL) == 0 || killed;
+        /* What is another user's, or a kernel without that file: it is waited for no longer. */
+        if (!killed && waitpid(-1, NULL, WNOHANG) == 0)
             return;
         waitpid(-1, NULL, 0);
     }
@@ -244,23 +266,19 @@ static bool receive(int channel, struct received *order)
     return true;
 }
 
-/* Until the tool has gone. */
-static _Noreturn void serve(int channel, const int *streams, const sigset_t *outer_mask)
+/* Until the tool has gone. `signals` are those that end a program, or tell of its end. */
+static _Noreturn void serve(int channel, const int *streams, const sigset_t *signals,
+                            const sigset_t *outer_mask)
 {
     struct received order;
-    sigset_t signals;
     bool interrupted = false;
 
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGCHLD);
-    for (size_t i = 0; i < ASKING_COUNT; i++)
-        sigaddset(&signals, asking_signals[i]);
     while (receive(channel, &order)) {
         struct ended ended = {.interrupted = interrupted};
         if (!interrupted) {
             ended.error = start(&order, streams, outer_mask, &ended.pid);
             if (ended.error == 0)
-                wait_for_end(ended.pid, order.head.limit_s, &signals, &ended);
+                wait_for_end(ended.pid, order.head.limit_s, signals, &ended);
             interrupted = ended.interrupted;
         }
         munmap(order.strings, order.mapped);
@@ -308,15 +326,22 @@ static int temporary_file(void)
     return fd_above_standard(fd);
 }
 
+/* Whether whoever started the tool wants the signal ignored, as nohup does. A blocked signal is
+ * taken all the same, so it must not be asked for. */
+static bool is_ignored(int signal)
+{
+    struct sigaction before;
+
+    return sigaction(signal, NULL, &before) == 0 && before.sa_handler == SIG_IGN;
+}
+
 static void handle_asking_signals(void)
 {
     struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
 
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < ASKING_COUNT; i++) {
-        struct sigaction before;
-        /* What nohup has asked to be ignored stays so. */
-        if (sigaction(asking_signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        if (!is_ignored(asking_signals[i]))
             sigaction(asking_signals[i], &action, NULL);
     }
 }
@@ -325,14 +350,17 @@ static void handle_asking_signals(void)
 static _Noreturn void begin_to_serve(const struct starter *starter, int channel, pid_t tool)
 {
     struct sigaction standard = {.sa_handler = SIG_DFL};
-    sigset_t blocked;
+    sigset_t signals;
     sigset_t outer_mask;
 
-    sigemptyset(&blocked);
-    sigaddset(&blocked, SIGCHLD);
-    for (size_t i = 0; i < ASKING_COUNT; i++)
-        sigaddset(&blocked, asking_signals[i]);
-    sigprocmask(SIG_BLOCK, &blocked, &outer_mask);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGCHLD);
+    sigaddset(&signals, SIGTERM); /* also of the tool's death, below */
+    for (size_t i = 0; i < ASKING_COUNT; i++) {
+        if (!is_ignored(asking_signals[i]))
+            sigaddset(&signals, asking_signals[i]);
+    }
+    sigprocmask(SIG_BLOCK, &signals, &outer_mask);
     sigaction(SIGCHLD, &standard, NULL);
     /* If the tool is killed, its program is to be too; and what leaves its parent comes to us. */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -340,7 +368,7 @@ static _Noreturn void begin_to_serve(const struct starter *starter, int channel,
     if (getppid() != tool)
         _exit(0);
     close(starter->channel);
-    serve(channel, starter->streams, &outer_mask);
+    serve(channel, starter->streams, &signals, &outer_mask);
 }
 
 bool starter_begin(struct starter *starter)
@@ -396,6 +424,7 @@ static bool send_order(int channel, const struct order *order)
         .environment_count = count_strings(order->environment, &bytes),
         .has_input = order->input != NULL,
         .has_preload = order->preload != NULL,
+        .one_cpu = order->one_cpu,
     };
 
     bytes += head.has_input ? strlen(order->input) + 1 : 0;

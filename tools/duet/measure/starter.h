@@ -34,6 +34,7 @@ struct order {
     char *const *environment; /* KEY=VALUE, over the tool's own, up to a NULL; NULL: none */
     const char *input;        /* the file that it reads; NULL: an empty one */
     double limit_s;           /* the time that it has; 0: for ever */
+    bool one_cpu;             /* it is kept on one CPU, the same in every run */
 };
 
 struct ended {

@@ -69,12 +69,3 @@ double noise_of(const struct estimate *ratio)
         return LEAST_DIFFERENCE;
     return fmax((ratio->high - ratio->low) / 2 / ratio->median, LEAST_DIFFERENCE);
 }
-
-double geometric_mean(const double *figures, unsigned count)
-{
-    double sum = 0;
-
-    for (unsigned i = 0; i < count; i++)
-        sum += log(figures[i]);
-    return count > 0 ? exp(sum / count) : 0;
-}

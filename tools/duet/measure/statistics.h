@@ -36,7 +36,4 @@ enum verdict verdict_on(const struct estimate *ratio);
  * over the median, LEAST_DIFFERENCE at least. */
 double noise_of(const struct estimate *ratio);
 
-/* The geometric mean; 0 where there are none. All must be above 0. */
-double geometric_mean(const double *figures, unsigned count);
-
 #endif

@@ -7,6 +7,7 @@
 
 #include "common/format.h"
 #include "common/say.h"
+#include "trace/player/status.h"
 #include "trace/prepare.h"
 #include "trace/reader.h"
 
@@ -59,6 +60,8 @@ static uint64_t repeats_for(const struct trace_totals *totals, unsigned percent)
     uint64_t wanted = (uint64_t)OPERATIONS_WANTED * percent / 100;
     uint64_t repeats = totals->operations > 0 ? wanted / totals->operations : 0;
 
+    if (repeats > PLAYER_REPEATS_MOST)
+        return PLAYER_REPEATS_MOST;
     return repeats > 0 ? repeats : 1;
 }
 
@@ -79,6 +82,6 @@ bool trace_call(const char *path, unsigned percent, const char *folder, struct c
     call_add_word(call, "%s", PLAYER_NAME);
     call_add_word(call, "%s", played);
     call_add_word(call, "%llu", (unsigned long long)repeats_for(&head.totals, percent));
-    *program = (struct program){.own_status = true};
+    *program = (struct program){.own_status = true, .one_cpu = head.totals.threads == 1};
     return call_finish(call, program);
 }

@@ -9,8 +9,8 @@
 
 #include "measure/call.h"
 
-/* How the workload in this file is called, and what it is, in a sentence. Says why and returns false
- * where it is no trace. */
+/* How the workload in this file is called, and what it is, in a sentence. Says why and returns
+ * false where it is no trace. */
 bool trace_describe(const char *path, char *name, size_t name_capacity, char *description,
                     size_t description_capacity);
 

@@ -40,11 +40,12 @@ struct course {
     const struct plan *plan;
     const char *preloads[ALLOCATORS_MOST];
     double limit_s;
-    int base_status;                      /* the exit status that is right; -1: not known */
-    struct cost round[ALLOCATORS_MOST];   /* of the round that is on */
-    uint64_t base_output;                 /* the hash of what the base wrote in its warm-up ... */
-    bool base_output_same;                /* ... and whether it always wrote that */
-    bool output_differs[ALLOCATORS_MOST]; /* whether one always wrote something else */
+    int base_status;                    /* the exit status that is right; -1: not known */
+    struct cost round[ALLOCATORS_MOST]; /* of the round that is on */
+    uint64_t base_output;               /* the hash of what the base wrote in its warm-up ... */
+    bool base_output_same;              /* ... and whether it always wrote that */
+    unsigned other_outputs[ALLOCATORS_MOST]; /* how often one wrote something else */
+    unsigned outputs[ALLOCATORS_MOST];       /* ... of so many runs */
     bool interrupted;
 };
 
@@ -167,6 +168,7 @@ static bool run_once(struct course *course, unsigned index, char *const *more, u
         .environment = environment,
         .input = course->program->input,
         .limit_s = course->limit_s,
+        .one_cpu = course->program->one_cpu,
     };
     bool ran = starter_run(course->starter, &order, ended);
     free(environment);
@@ -191,43 +193,74 @@ static void copy_base_name(char *out, size_t capacity, const char *path)
     clean_text(out, capacity, name, strlen(name));
 }
 
-/* Whether malloc was the allocator's in the run that has ended. If not, and it should have been the
- * C library's, that is preloaded from now on, and *again set: the program brings an allocator. */
+/* The program, or what it starts, brings an allocator: from now on the C library's is preloaded, to
+ * be the one that its row is named after. False: it was so before, or is another row. */
+static bool preload_libc(struct course *course, unsigned index, const char *own)
+{
+    const struct allocator *allocator = &course->results->allocators.all[index];
+
+    if (allocator->kind != ALLOCATOR_LIBC || course->preloads[index] != NULL)
+        return false;
+    course->preloads[index] = allocator->path;
+    copy_base_name(course->trial->own_malloc, sizeof course->trial->own_malloc, own);
+    return true;
+}
+
+/* Whether malloc was the allocator's in the run that has ended; *again: it is to be run once more,
+ * with the C library preloaded. */
 static void verify_malloc(struct course *course, unsigned index, const struct bindings *bindings,
                           const struct ended *ended, bool *again)
 {
-    const struct allocator *allocator = &course->results->allocators.all[index];
+    const char *expected = course->results->allocators.all[index].path;
     struct series *series = series_at(course, index);
     char found[PATH_MAX] = "";
+    char name[64];
 
-    if (bindings_read(bindings, ended->pid, allocator->path, found) &&
-        strcmp(found, allocator->path) == 0)
-        return;
-    if (allocator->kind == ALLOCATOR_LIBC && course->preloads[index] == NULL && found[0] != '\0') {
-        course->preloads[index] = allocator->path;
-        copy_base_name(course->trial->own_malloc, sizeof course->trial->own_malloc, found);
-        *again = true;
+    bool bound = bindings_read(bindings, ended->pid, expected, found);
+    if (bound && strcmp(found, expected) == 0) {
+        if (!bindings_read_others(bindings, ended->pid, expected, found))
+            return;
+        *again = preload_libc(course, index, found);
+        if (!*again)
+            copy_base_name(course->trial->stray_malloc, sizeof course->trial->stray_malloc, found);
         return;
     }
+    *again = bound && preload_libc(course, index, found);
+    if (*again)
+        return;
     series->outcome = OUTCOME_NOT_LOADED;
-    if (found[0] != '\0') {
-        char name[64];
-        copy_base_name(name, sizeof name, found);
+    copy_base_name(name, sizeof name, found);
+    if (bound)
         snprintf(series->note, sizeof series->note, "malloc was that of %s", name);
-    } else {
+    else
         snprintf(series->note, sizeof series->note, "the loader bound no malloc");
-    }
 }
 
-/* What is right is what the base does, and the others have a multiple of its time. */
+static void follow_output(struct course *course, unsigned index)
+{
+    bool same = starter_output_hash(course->starter) == course->base_output;
+
+    if (index == course->results->base)
+        course->base_output_same = course->base_output_same && same;
+    course->other_outputs[index] += !same;
+    course->outputs[index]++;
+}
+
+/* What is right is what the base does. */
 static void learn_from_base(struct course *course, const struct ended *ended)
 {
     if (is_alive(course, course->results->base)) {
         course->base_status = WEXITSTATUS(ended->wait_status);
+        course->trial->base_status = (unsigned)course->base_status;
         course->base_output = starter_output_hash(course->starter);
         course->base_output_same = true;
     }
-    if (course->plan->limit_s <= 0)
+}
+
+/* The first that is fine, mostly the base, sets what the others may take. */
+static void learn_limit(struct course *course, unsigned index, const struct ended *ended)
+{
+    if (course->limit_s <= 0 && is_alive(course, index))
         course->limit_s = ended->cost.of[METRIC_WALL] * LIMIT_FACTOR + LIMIT_LEAST_S;
 }
 
@@ -250,8 +283,10 @@ static bool warm_up(struct course *course, unsigned index)
                 verify_malloc(course, index, &bindings, &ended, &again);
             if (index == course->results->base && !again)
                 learn_from_base(course, &ended);
-            course->output_differs[index] =
-                starter_output_hash(course->starter) != course->base_output;
+            if (!again) {
+                learn_limit(course, index, &ended);
+                follow_output(course, index);
+            }
         }
         bindings_end(&bindings);
         if (!ran)
@@ -285,16 +320,6 @@ static bool warm_all_up(struct course *course)
 }
 
 /* ---- The rounds ----------------------------------------------------------------------------- */
-
-static void follow_output(struct course *course, unsigned index)
-{
-    bool same = starter_output_hash(course->starter) == course->base_output;
-
-    if (index == course->results->base)
-        course->base_output_same = course->base_output_same && same;
-    else
-        course->output_differs[index] = course->output_differs[index] && !same;
-}
 
 /* Each begins with another allocator, and every second one runs the other way. */
 static unsigned in_turn(unsigned round, unsigned step, unsigned count)
@@ -369,8 +394,9 @@ static bool run_rounds(struct course *course, uint64_t start_ns)
     return true;
 }
 
-/* A program that always writes the same under the base, and never under another allocator, was
- * given memory that is not as it should be, or writes about memory. */
+/* A program that always writes the same under the base, and never that under another allocator,
+ * was given memory that is not as it should be, or writes about memory. Of one that is known to
+ * write the same always, once is enough. */
 static void judge_output(struct course *course)
 {
     unsigned base = course->results->base;
@@ -380,11 +406,13 @@ static void judge_output(struct course *course)
         return;
     for (unsigned i = 0; i < course->results->allocators.count; i++) {
         struct series *series = series_at(course, i);
-        if (i == base || !is_alive(course, i) || !course->output_differs[i])
+        unsigned enough = course->program->exact ? 1 : course->outputs[i];
+        if (i == base || !is_alive(course, i) || course->other_outputs[i] < enough)
             continue;
         series->outcome = OUTCOME_OUTPUT;
         snprintf(series->note, sizeof series->note,
-                 "what it writes differs in every run from what it always writes under %s",
+                 "what it writes differs in %u of %u runs from what it always writes under %s",
+                 course->other_outputs[i], course->outputs[i],
                  course->results->allocators.all[base].name);
     }
 }
@@ -400,7 +428,7 @@ enum trial_end trial_run(struct starter *starter, const struct results *results,
         .program = program,
         .plan = plan,
         .limit_s = plan->limit_s,
-        .base_status = program->own_status ? 0 : -1,
+        .base_status = program->own_status || program->exact ? 0 : -1,
     };
     uint64_t start_ns = now_ns();
 

@@ -18,6 +18,10 @@ struct program {
     char *const *environment; /* as in struct order */
     const char *input;        /* as in struct order */
     bool any_output;          /* it may write what it likes */
+    bool exact; /* it is ours or known: it ends with 0 and always writes the same, and whoever makes
+                   it do something else once has failed. Otherwise the base says what is right */
+    bool one_cpu; /* it has one thread. CPUs differ in speed for seconds at a time, by what the host
+                     does beside; so all allocators have the same one */
     bool own_status; /* its exit statuses are those of our workloads (corrupt, no memory) and its
                           output their KEY VALUE lines; else any is right that the base ends with */
 };

@@ -1,5 +1,6 @@
 /*
- * duet replay: words -> allocator -> the trace laid out in a temporary file -> the player -> report.
+ * duet replay: words -> allocator -> the trace laid out in a temporary file -> the player ->
+ * report.
  *
  * The player is started as compare and bench start their programs, so that figures mean the same.
  */
@@ -26,8 +27,6 @@
 
 #define STATUS_RUN_FAILED 1
 #define STATUS_INTERRUPTED 130
-
-#define REPEATS_MOST 1000000
 
 /* Raised when a field of the JSON changes its name or meaning. */
 #define REPORT_FORMAT 1
@@ -97,7 +96,7 @@ static bool set_option(struct request *request, int letter)
         say_usage("--with wants one allocator; duet bench plays traces under several");
         return false;
     case 'r':
-        request->repeats = parse_number("--repeat", optarg, 1, REPEATS_MOST);
+        request->repeats = parse_number("--repeat", optarg, 1, PLAYER_REPEATS_MOST);
         return request->repeats > 0;
     default:
         request->json_name = optarg;
