@@ -8,7 +8,17 @@ here=$(dirname "$(realpath "$0")")
 folder=$(realpath "${2:-$here}")
 root=$here/../..
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+recording= # of the server, while it runs
+trap clean_up EXIT
+
+# The signal goes on from the launcher to the server.
+clean_up() {
+    if [ -n "$recording" ]; then
+        kill "$recording" 2>/dev/null || :
+        wait "$recording" || :
+    fi
+    rm -rf "$work"
+}
 
 # A compiler: one thread, very many cells that live shortly, and large ones that stay.
 record_compiler() {
@@ -26,11 +36,11 @@ record_interpreter() {
 
 # A server whose input threads allocate what the main thread frees.
 record_server() {
-    local pid i
+    local i
     "$duet" record -o "$folder/redis.trace" -- \
         redis-server --port 0 --unixsocket "$work/socket" --save '' --daemonize no \
         --io-threads 4 --io-threads-do-reads yes --logfile "$work/log" &
-    pid=$!
+    recording=$!
     for ((i = 0; i < 200; i++)); do
         ! redis-cli -s "$work/socket" ping 2>/dev/null | grep -q PONG || break
         sleep 0.05
@@ -38,7 +48,8 @@ record_server() {
     redis-benchmark -s "$work/socket" -q -c 200 -n 5000 -r 5000 -d 200 \
         -t set,get,lpush,lpop,sadd,hset,zadd >"$work/benchmark"
     redis-cli -s "$work/socket" shutdown nosave
-    wait "$pid"
+    wait "$recording"
+    recording=
 }
 
 record_compiler

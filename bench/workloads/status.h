@@ -9,7 +9,7 @@ enum workload_status {
     WORKLOAD_FINE = 0,
     WORKLOAD_FAILED = 1,    /* anything else: no thread, no table, an output that is full */
     WORKLOAD_USAGE = 2,     /* wrong words */
-    WORKLOAD_CORRUPT = 3,   /* cells overlap, or are misaligned, or lose what was written in them */
+    WORKLOAD_CORRUPT = 3,   /* a cell is misaligned, not zero, or not as written: see cell.h */
     WORKLOAD_NO_MEMORY = 4, /* an allocation was refused */
 };
 

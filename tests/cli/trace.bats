@@ -246,6 +246,55 @@ END
     check_replays "$trace"
 }
 
+@test "a signal handler may fork in the middle" {
+    compile forks <<'END'
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+enum { CHILDREN = 12, CELLS = 64 };
+static volatile int children;
+static volatile int is_child;
+static void handle(int signal)
+{
+    (void)signal;
+    if (children >= CHILDREN)
+        return;
+    is_child = _Fork() == 0;
+    /* Half of them allocate before they go on with what was interrupted. */
+    if (children++ % 2 == 0 && is_child)
+        free(malloc(7));
+}
+int main(void)
+{
+    static void *cells[CELLS];
+    struct itimerval often = {{0, 500}, {0, 500}};
+    unsigned left = 1000;
+    signal(SIGALRM, handle);
+    setitimer(ITIMER_REAL, &often, NULL);
+    for (unsigned i = 0; is_child ? left-- > 0 : children < CHILDREN; i++) {
+        void **cell = &cells[i * 7919u / 3 % CELLS];
+        free(*cell);
+        *cell = malloc(i % 500);
+    }
+    for (int i = 0; i < CELLS; i++)
+        free(cells[i]);
+    while (!is_child && wait(NULL) > 0)
+        continue;
+    _exit(0);
+}
+END
+    "$duet" record --all -o all.trace -- "$work/forks" 2>said
+    run ! grep 'never seen' said
+    [ "$(find . -name 'all.trace*' | wc -l)" = 13 ]
+    for file in all.trace*; do
+        [ "$(look 'r["end_cells"], r["left_out"], r["cut"]' "$file")" = "(0, 0, False)" ]
+    done
+    check_replays "$file"
+}
+
 # ---- Fork, exec, and sudden ends -------------------------------------------------------------
 
 @test "a child of fork has a trace of its own, with what it inherited" {
@@ -287,6 +336,42 @@ END
     grandchild=$(find . -name 'all.trace.*')
     [ "$(look "$what" "$grandchild")" = "[1, 2, 2, 0, 0, 7000]" ]
     check_replays "$grandchild"
+}
+
+@test "a child is not recorded if its parent's recording was closed before" {
+    compile late <<'END'
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(void)
+{
+    char line;
+    int status = 1;
+    free(malloc(10));
+    if (write(1, "\n", 1) != 1 || read(0, &line, 1) != 1)
+        return 1;
+    if (fork() == 0) {
+        free(malloc(20));
+        _exit(0);
+    }
+    wait(&status);
+    return status;
+}
+END
+    closed=48 # where the head has it: see raw.h
+    library=$DUET_BUILD/record/libduet-record.so
+    mkdir raw
+    mkfifo in out
+    DUET_RECORD=$work/raw LD_PRELOAD=$library ./late <in >out &
+    late=$!
+    exec {in}>in {out}<out
+    read -r -u "$out"
+    file=$(echo raw/*)
+    printf '\1' | dd of="$file" bs=1 seek=$closed conv=notrunc status=none
+    echo >&"$in"
+    wait $late
+    exec {in}>&- {out}<&-
+    [ "$(echo raw/*)" = "$file" ]
 }
 
 @test "a program that is killed leaves a trace, and its signal" {
@@ -415,6 +500,163 @@ END
     [ "$output" -gt 256 ]
 }
 
+@test "a trace whose content breaks a rule is refused, though its checksum is right" {
+    run -0 "$python" - "$duet" "$work/broken" <<'END'
+import struct, subprocess, sys
+duet, file = sys.argv[1:]
+MALLOC, CALLOC, ALIGNED, REALLOC, FREE = range(5)
+SIZE_MOST = 2 ** 54 - 1
+WINDOW = 64 * 1024
+
+def number(value, length=1):  # of at least so many bytes
+    content = b""
+    while value >= 0x80 or len(content) + 1 < length:
+        content += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return content + bytes([value])
+
+def columns(count, *contents):
+    return number(count) + b"".join(number(len(content)) + content for content in contents)
+
+def block(operations):  # each (kind, thread, size, difference), of which the last two may be None
+    return columns(len(operations), *[b"".join(part) for part in zip(*[
+        (bytes([kind]), number(thread), b"" if size is None else number(size),
+         b"" if step is None else number(step * 2 if step >= 0 else -step * 2 - 1))
+        for kind, thread, size, step in operations])])
+
+def frame(*pieces):  # of Zstandard, each piece a block that is stored as it is
+    content = b"\x28\xb5\x2f\xfd\x00\x58"
+    for i, piece in enumerate(pieces):
+        content += struct.pack("<I", len(piece) << 3 | (i == len(pieces) - 1))[:3] + piece
+    return content
+
+def checksum(content):
+    value = 0xCBF29CE484222325
+    for byte in content:
+        value = (value ^ byte) * 0x100000001B3 % 2 ** 64
+    return value
+
+TOTALS = ("operations allocations reallocs frees threads cells_most allocated_bytes "
+          "peak_live_bytes peak_operation end_cells end_live_bytes").split()
+FACTS = "inherited failed left_out cut".split()
+
+def write(packed, length, fields):
+    head = b"duettrc\n" + struct.pack("<Q", 1)
+    rest = struct.pack("<17Q", len(packed), fields.get("content_bytes", length),
+                       *[fields.get(name, 0) for name in TOTALS + FACTS])
+    rest += b"made".ljust(256 - 24 - len(rest), b"\0")
+    with open(file, "wb") as stream:
+        stream.write(head + struct.pack("<Q", checksum(head + rest + packed)) + rest + packed)
+
+def ends():
+    for words in ["trace"], ["replay", "--with", "glibc"]:
+        yield words[0], subprocess.run([duet, *words, file], stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE, text=True)
+
+def taken(packed, length, **fields):
+    write(packed, length, fields)
+    for word, end in ends():
+        assert end.returncode == 0, (word, end)
+
+found = set()
+def refused_packed(packed, length, what, **fields):
+    write(packed, length, fields)
+    for word, end in ends():
+        assert (end.returncode, end.stdout) == (125, ""), (what, end)
+        start = f"duet {word}: {file} is damaged: {what}"
+        assert end.stderr.startswith(start) and end.stderr.count("\n") == 1, (what, end)
+    found.add(what)
+
+def refused(content, what, **fields):
+    refused_packed(frame(content), len(content), what, **fields)
+
+# A sound one, whose head and frame then have one thing wrong at a time.
+content = block([(MALLOC, 0, 100, None), (CALLOC, 1, 200, None), (ALIGNED | 6 << 3, 0, 64, None),
+                 (REALLOC, 1, 300, 0), (FREE, 0, None, 1), (FREE, 2, None, 1)]) + number(0)
+sums = dict(operations=6, allocations=3, reallocs=1, frees=2, threads=3, cells_most=3,
+            allocated_bytes=564, peak_live_bytes=564, peak_operation=3, end_cells=1,
+            end_live_bytes=300)
+taken(frame(content), len(content), **sums)
+taken(frame(content[:9], b"", content[9:], b""), len(content), **sums)
+longer = number(6, 10) + content[1:-1] + number(0, 3)
+taken(frame(longer), len(longer), **sums)
+
+other = "it does not have what its head says"
+for name in TOTALS:
+    refused(content, other, **{**sums, name: sums[name] + 1})
+refused(content, other, **sums, content_bytes=len(content) + 1)
+refused(content, other, **sums, cut=2)
+first = "what it inherited does not come first"
+refused(content, first, **sums, inherited=4)
+only = block([(MALLOC, 0, 8, None)]) + number(0)
+one = dict(operations=1, allocations=1, threads=1, cells_most=1, allocated_bytes=8,
+           peak_live_bytes=8, end_cells=1, end_live_bytes=8)
+taken(frame(only), len(only), **one, inherited=1)
+refused(only, other, **one, inherited=2)
+
+short = "its content ends too soon"
+refused_packed(frame(content)[:-1], len(content), short, **sums)
+refused(content[:-1], short, **sums)
+refused_packed(b"\x29" + frame(content)[1:], len(content), "it cannot be unpacked: ", **sums)
+behind = "something follows its content"
+refused_packed(frame(content) + b"\0", len(content), behind, **sums)
+refused_packed(frame(content) * 2, len(content), behind, **sums)
+beyond = "its content goes on behind its end"
+refused(content + b"\0", beyond, **sums)
+# As long as what is unpacked at a time: what follows has not been looked at yet when it ends.
+count = 20000
+rest = WINDOW - 1 - len(columns(count, bytes(count), bytes(count), bytes(count), b""))
+many = columns(count, bytes(count), bytes(count), number(0, 2) * rest + bytes(count - rest), b"")
+many += number(0)
+assert len(many) == WINDOW
+empty = dict(operations=count, allocations=count, threads=1, cells_most=count, end_cells=count)
+taken(frame(many), WINDOW, **empty)
+taken(frame(many, b""), WINDOW, **empty)
+refused_packed(frame(many, b"\0"), WINDOW, beyond, **empty)
+refused_packed(frame(many, b"")[:-3], WINDOW, beyond, **empty)
+
+# Blocks and their columns.
+refused(b"\x80" * 11, "a number has no end")
+refused(number(65537), "a block is too long")
+refused(number(1) + number(11) + bytes(11), "a column is too long for its block")
+for kinds in b"", b"\0\0":
+    refused(columns(1, kinds, b"\0", b"\1", b""), "a block has not a kind for each operation")
+for parts in (b"\0\0", b"\1", b""), (b"\0", b"\1\1", b""), (b"\0", b"\1", b"\0"):
+    refused(columns(1, b"\0", *parts) + number(0), "a column has more than its block")
+for parts in (b"", b"\1", b""), (b"\0", b"", b""), (b"\0", b"\x80", b""):
+    refused(columns(1, b"\0", *parts) + number(0), "a column ends within a number")
+refused(columns(1, b"\4", b"\0", b"", b"") + number(0), "a column ends within a number")
+refused(columns(2, b"\0\0", b"\x80" * 11, b"\0\0", b""), "a column ends within a number")
+
+# Operations.
+malloc = (MALLOC, 0, 8, None)
+free = (FREE, 0, None, 0)
+for kind in 5, 6, 7:
+    refused(block([malloc, (kind, 0, 8, None)]), "an operation is of no known kind")
+for kind, size in (MALLOC, 8), (CALLOC, 8), (REALLOC, 8), (FREE, None):
+    refused(block([malloc, (kind | 1 << 3, 0, size, None)]),
+            "an operation has an alignment that should have none")
+for thread in 2, 2 ** 32:
+    refused(block([malloc, (MALLOC, thread, 8, None)]), "a thread is not the next one")
+refused(block([(MALLOC, 1, 8, None)]), "a thread is not the next one")
+for size in SIZE_MOST + 1, 2 ** 63:
+    refused(block([(MALLOC, 0, size, None)]), "a size is beyond all memory")
+    refused(block([malloc, (REALLOC, 0, size, 0)]), "a size is beyond all memory")
+refused(block([malloc, (REALLOC, 0, 0, 0)]), "a cell is reallocated to nothing")
+refused(block([(MALLOC, 0, SIZE_MOST, None)] * 1025), "its sizes are beyond any sum")
+refused(block([malloc, free, malloc]), first, inherited=2)
+for step in 1, -1, 2 ** 62, -2 ** 62:
+    refused(block([malloc, (FREE, 0, None, step)]), "a cell is freed that is not live")
+    refused(block([malloc, (REALLOC, 0, 9, step)]), "a cell is reallocated that is not live")
+refused(block([free, malloc]), "a cell is freed that is not live")
+refused(block([malloc, free, free]), "a cell is freed that is not live")
+refused(block([malloc, free, (REALLOC, 0, 9, 0)]), "a cell is reallocated that is not live")
+print(len(found))
+END
+    # All rules but one: nothing here has more operations than a trace may.
+    [ "$output" = 20 ]
+}
+
 # ---- Replays ---------------------------------------------------------------------------------
 
 @test "the traces of the repository are played as they were recorded" {
@@ -448,6 +690,107 @@ END
     [ "${#lines[@]}" = 1 ]
     run -1 "$duet" replay --with "$faulty/faulty_crash.so" "$traces/cc1.trace"
     [[ $output == *"faulty_crash crashed ("* ]]
+}
+
+@test "an allocator that loses a page of a cell is found out" {
+    compile lossy.so -shared -fPIC <<'END'
+#include <stdlib.h>
+#include <string.h>
+void *__libc_malloc(size_t size);
+void *__libc_realloc(void *cell, size_t size);
+void *malloc(size_t size) { return __libc_malloc(size); }
+void *realloc(void *cell, size_t size)
+{
+    char *start = __libc_realloc(cell, size);
+    if (start != NULL && size >= 16384)
+        memset(start + 8192, 0, 4096);
+    return start;
+}
+END
+    compile growing <<'END'
+#include <stdlib.h>
+#include <unistd.h>
+int main(void)
+{
+    char *cell = malloc(9000);
+    for (size_t size = 4096; size < 100000; size += 1000)
+        cell = realloc(cell, size);
+    for (size_t size = 100000; size > 4000; size -= 999)
+        cell = realloc(cell, size);
+    free(cell);
+    _exit(0);
+}
+END
+    record "$work/growing"
+    check_replays "$trace"
+    run -1 "$duet" replay --with "$work/lossy.so" "$trace"
+    [[ $output == *"lossy gave wrong memory: the cell of "*" bytes at "*" has changed at byte 8192" ]]
+}
+
+@test "threads are gone before the player ends" {
+    compile slow.so -shared -fPIC -pthread <<'END'
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+void *__libc_malloc(size_t size);
+static pthread_key_t key;
+static _Thread_local int is_known;
+static atomic_int there;
+static void leave(void *value)
+{
+    (void)value;
+    usleep(30000);
+    atomic_fetch_sub(&there, 1);
+}
+__attribute__((constructor)) static void begin(void)
+{
+    is_known = 1; /* the main thread */
+    if (pthread_key_create(&key, leave) != 0)
+        _exit(8);
+}
+__attribute__((destructor)) static void end(void)
+{
+    if (atomic_load(&there) != 0)
+        _exit(9);
+}
+void *malloc(size_t size)
+{
+    if (!is_known) {
+        is_known = 1;
+        atomic_fetch_add(&there, 1);
+        pthread_setspecific(key, &key);
+    }
+    return __libc_malloc(size);
+}
+END
+    "$duet" replay --repeat 3 --with "$work/slow.so" "$traces/python.trace"
+}
+
+@test "the player does not pass over what it has not played" {
+    compile copy.so -shared -fPIC <<'END'
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+void *__libc_malloc(size_t size);
+void *malloc(size_t size) { return __libc_malloc(size); }
+__attribute__((constructor)) static void copy(int count, char **words)
+{
+    static char bytes[65536];
+    int from = count == 3 ? open(words[1], O_RDONLY) : -1;
+    int to = open(getenv("COPY"), O_WRONLY | O_CREAT, 0600);
+    for (ssize_t got; (got = read(from, bytes, sizeof bytes)) > 0;)
+        if (write(to, bytes, (size_t)got) != got)
+            _exit(9);
+}
+END
+    player=$DUET_BUILD/bench/duet-player
+    COPY=$work/prepared "$duet" replay --with "$work/copy.so" "$traces/cc1.trace"
+    run -0 "$player" prepared 2
+    end_live_bytes=32 # where the head has it: see play_file.h
+    printf '\377\377\377' | dd of=prepared bs=1 seek=$end_live_bytes conv=notrunc status=none
+    run -1 "$player" prepared
+    [[ $output == "duet-player: "*" bytes are live at the end, and not "*" as recorded" ]]
 }
 
 @test "the player's exit statuses are those of duet-workloads" {

@@ -1,7 +1,7 @@
 /*
- * A program for recordings: THREADS threads, with OPERATIONS each, that allocate, reallocate and free
- * cells of a common table, so that cells go from thread to thread all the time. What a thread does
- * is decided by its own random numbers; who gets which cell is not, so that two runs differ.
+ * A program for recordings: THREADS threads, with OPERATIONS each, that allocate, reallocate and
+ * free cells of a common table, so that cells go from thread to thread all the time. What a thread
+ * does is decided by its own random numbers; who gets which cell is not, so that two runs differ.
  *
  * A cell's owner is whoever has taken it out of the table. Everything is freed at the end.
  */

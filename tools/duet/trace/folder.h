@@ -1,7 +1,8 @@
 /*
- * The temporary folder that a recording's raw files are written into. It is there by name as long as
- * the program runs, since every new process looks for it, and gone afterwards. A lock on it tells
- * the next recording which folders were left by a launcher that was killed, and it removes those.
+ * The temporary folder that a recording's raw files are written into. It is there by name as long
+ * as the program runs, since every new process looks for it, and gone afterwards. A lock on it
+ * tells the next recording which folders were left by a launcher that was killed, and it removes
+ * those.
  */
 #ifndef DUET_TOOL_FOLDER_H
 #define DUET_TOOL_FOLDER_H

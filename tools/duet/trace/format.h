@@ -9,8 +9,8 @@
  *           16    8         a checksum of all other bytes, see trace_checksum
  *           24    8         bytes of the packed content; the file ends with it
  *           32    8         bytes of the content
- *           40    ...       what the content adds up to: the fields of struct trace_totals, and those
- *                           of struct trace_facts, in their order, 8 bytes each
+ *           40    ...       what the content adds up to: the fields of struct trace_totals, and
+ *                           those of struct trace_facts, in their order, 8 bytes each
  *          192    64        the program's name, filled up with zeros
  *
  * Numbers are little-endian. The content is packed as one frame of Zstandard. It is a sequence of
@@ -21,15 +21,16 @@
  *               OPERATION_ALIGNED, the alignment as a power of two
  *     threads   of each operation its thread; they are numbered by their first operations, from 0
  *     sizes     of each allocation and realloc the size that was asked for
- *     cells     of each free and realloc which cell it is: allocations are numbered from 0, and what
- *               stands here is the difference to the number in the free or realloc before
+ *     cells     of each free and realloc which cell it is: allocations are numbered from 0, and
+ *               what stands here is the difference to the number in the free or realloc before
  *
  * All numbers in a block are of 7 bits a byte, the lowest first, with the eighth bit set in all
- * bytes but the last. Those of `cells`, which can be below 0, are doubled, and those below 0 negated
- * and made odd.
+ * bytes but the last. Those of `cells`, which can be below 0, are doubled, and those below 0
+ * negated and made odd.
  *
- * A realloc keeps its cell's number, and its size is not 0: what frees is a free. The live bytes are of the sizes asked for: how much more the
- * program could have used depends on the allocator, and is not recorded.
+ * A realloc keeps its cell's number, and its size is not 0: what frees is a free. The live bytes
+ * are of the sizes asked for: how much more the program could have used depends on the allocator,
+ * and is not recorded.
  */
 #ifndef DUET_TOOL_TRACE_FORMAT_H
 #define DUET_TOOL_TRACE_FORMAT_H

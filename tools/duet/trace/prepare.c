@@ -1,7 +1,7 @@
 /*
  * How far threads may run ahead of each other. If each waited for all that came before, they would
- * run one after the other; if none waited, live memory would not be what it was in the program. So a
- * thread may do an operation once all others are done that lie more than a window before it. The
+ * run one after the other; if none waited, live memory would not be what it was in the program. So
+ * a thread may do an operation once all others are done that lie more than a window before it. The
  * window has at most WINDOW_OPERATIONS operations, and as many as allocate and free WINDOW_SHARE of
  * the recorded peak; thus at any time what is live differs by less than twice that share from what
  * was live at some place in the recording, and the peak from the recorded one.
@@ -111,7 +111,7 @@ static void *grow(void *array, uint64_t count, size_t bytes_each)
 
 /* ---- The first reading ---------------------------------------------------------------------- */
 
-/* Reads all of the trace, so that what follows can trust it, and notes when threads begin and end. */
+/* Reads all of the trace, so that what follows can trust it; notes when threads begin and end. */
 static bool read_spans(struct trace_reader *reader, struct span **spans)
 {
     struct operation operation;
@@ -188,8 +188,8 @@ static bool take_seat(struct preparation *all, uint32_t taker, uint32_t floor)
     return true;
 }
 
-/* The thread's first operation comes next; `starter` did the one before (NOBODY: there is none), and
- * starts it. What that one knows, the new one knows. */
+/* The thread's first operation comes next; `starter` did the one before (NOBODY: there is none),
+ * and starts it. What that one knows, the new one knows. */
 static bool start_thread(struct preparation *all, uint32_t number, uint32_t starter)
 {
     struct thread *thread = &all->threads[number];
@@ -408,6 +408,7 @@ static bool write_file(const struct preparation *all, FILE *stream)
     struct play_head head = {
         .magic = PLAY_MAGIC,
         .peak_live_bytes = all->head->totals.peak_live_bytes,
+        .end_live_bytes = all->head->totals.end_live_bytes,
         .threads = all->thread_count,
         .seats = all->seat_count,
         .cells = all->place_count,

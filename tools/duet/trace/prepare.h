@@ -1,6 +1,6 @@
 /*
- * Lays a trace out for duet-player, so that it can be played under any allocator: by duet replay, by
- * duet compare and bench as a workload.
+ * Lays a trace out for duet-player, so that it can be played under any allocator: by duet replay,
+ * by duet compare and bench as a workload.
  */
 #ifndef DUET_TOOL_PREPARE_H
 #define DUET_TOOL_PREPARE_H

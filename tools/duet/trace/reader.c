@@ -1,6 +1,7 @@
 /* The packed file is held in memory, and unpacked through a window; of the content no more than a
- * block is there at a time. So the memory it takes is that of the file and of the live cells, and a
- * small file that claims to be large gets nothing. */
+ * block is there at a time. So the memory it takes is that of the file, of a block, and of the live
+ * cells; what the head claims gets nothing. But live cells may be many: a small file can unpack to
+ * billions of allocations, and their memory then runs out, with a message. */
 #include "trace/reader.h"
 
 #include <errno.h>

@@ -43,7 +43,7 @@ struct trace_reader {
     uint32_t ids; /* that were given so far */
 };
 
-/* Opens the file and reads its head. Says why and returns false where it is no trace, or damaged. */
+/* Opens the file and reads its head. Says why and returns false where it is no trace or damaged. */
 bool reader_open(struct trace_reader *reader, const char *file);
 
 enum read_result {

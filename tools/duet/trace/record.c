@@ -187,7 +187,7 @@ static enum converted write_trace(const struct images *images, const struct imag
     return done;
 }
 
-/* The other processes' traces, as FILE.PID, or FILE.PID.START where exec has made several of one. */
+/* The other processes' traces: FILE.PID, or FILE.PID.START where exec has made several of one. */
 static enum converted write_others(const struct images *images, const char *file)
 {
     enum converted done = CONVERTED;
@@ -234,9 +234,8 @@ static void tell_others(const struct images *images)
 static void say_not_loaded(const char *program)
 {
     say("the library was not loaded into '%s', so there is no trace. It, or one before it, may "
-        "have "
-        "taken LD_PRELOAD out of the environment, or changed its rights; or the loader gave the "
-        "library up, and said so",
+        "have taken LD_PRELOAD out of the environment, or changed its rights; or the loader gave "
+        "the library up, and said so",
         program);
 }
 
@@ -247,8 +246,7 @@ static void say_silent(const char *program, const struct image *image)
         say("nothing could be recorded of '%s': %s", program, strerror(image->error));
     else
         say("'%s' allocated nothing through the library, so there is no trace: it allocates "
-            "nothing at "
-            "all, or brings an allocator of its own",
+            "nothing at all, or brings an allocator of its own",
             program);
 }
 

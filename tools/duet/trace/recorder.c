@@ -10,7 +10,10 @@
  *
  * A child of fork is known by a page that the kernel empties in it; it then begins a file of its
  * own. So children of a bare clone are found out, too, and those of vfork, which share their
- * parent's memory, rightly are not.
+ * parent's memory, rightly are not. A signal handler may fork in the middle of a note; so who has
+ * claimed a record looks once more whether it is still where it was, and a claim says of which file
+ * it is. What is lost: a note in the child, if after such a fork a second handler comes within the
+ * few instructions until the child's change of files.
  *
  * Where the file cannot grow, recording ends with a line on stderr, and the program goes on.
  */
@@ -68,6 +71,12 @@ void plain_free(void *ptr, size_t len, size_t align);
 _Static_assert(CHUNK_UNIT * sizeof(struct raw_record) % RAW_HEAD_BYTES == 0,
                "chunks can be mapped with pages of 64 KiB");
 
+/* A claim is a record's index, and above it the number of the file: how many forks came before. */
+#define CLAIM_INDEX_BITS 40
+#define CLAIM_INDEX_MASK (((uint64_t)1 << CLAIM_INDEX_BITS) - 1)
+
+_Static_assert(RAW_RECORDS_MOST < CLAIM_INDEX_MASK / 2, "claims go on beyond the last record");
+
 enum phase {
     PHASE_EARLY, /* the constructor has not run */
     PHASE_ON,
@@ -81,9 +90,10 @@ enum guard_state {
 };
 
 static _Atomic(int) phase;
-static _Atomic(int) *guard;       /* in a page that is empty in a child of fork */
-static _Atomic(uint64_t) taken;   /* records that were claimed */
-static _Atomic(uint32_t) threads; /* numbers that were given to threads */
+static _Atomic(int) *guard;         /* in a page that is empty in a child of fork */
+static _Atomic(uint64_t) taken;     /* the next claim */
+static _Atomic(uint64_t) file_base; /* the file's first claim */
+static _Atomic(uint32_t) threads;   /* numbers that were given to threads */
 static struct raw_head *head;
 static _Atomic(struct raw_record *) chunks[CHUNKS];
 static struct raw_record early[EARLY_RECORDS];
@@ -103,9 +113,10 @@ static struct iovec piece(const char *text)
     return (struct iovec){.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
 }
 
-/* Ends the recording of this process. What is in its file stays. */
+/* Ends the recording of this process. What is in its file stays. Leaves errno alone. */
 static void give_up(const char *what, int error)
 {
+    int saved_errno = errno;
     int before = PHASE_ON;
 
     atomic_compare_exchange_strong(&phase, &before, PHASE_OFF);
@@ -127,7 +138,7 @@ static void give_up(const char *what, int error)
         piece("; its recording ends here, the program goes on\n"),
     };
     if (writev(STDERR_FILENO, line, sizeof line / sizeof *line) < 0)
-        return; /* nobody to tell */
+        errno = saved_errno; /* nobody to tell */
 }
 
 /* ---- Files ---------------------------------------------------------------------------------- */
@@ -288,8 +299,18 @@ static struct raw_record *map_chunk(struct chunk chunk)
     return records;
 }
 
-/* The chunk is not mapped, or is being mapped by another thread. NULL: it cannot be. */
-__attribute__((noinline)) static struct raw_record *get_chunk(struct chunk chunk)
+/* Whether the claim is of the file that is in use now, and a note may be written there. */
+static inline bool is_own(uint64_t claim)
+{
+    if (guard == NULL)
+        return true;
+    return atomic_load_explicit(guard, memory_order_acquire) == GUARD_SET &&
+           (claim & ~CLAIM_INDEX_MASK) == atomic_load_explicit(&file_base, memory_order_relaxed);
+}
+
+/* The chunk is not mapped, or is being mapped by another thread. NULL: it cannot be, or the claim
+ * is not our own any more. */
+__attribute__((noinline)) static struct raw_record *get_chunk(struct chunk chunk, uint64_t claim)
 {
     int saved_errno = errno;
     struct raw_record *there = NULL;
@@ -298,21 +319,25 @@ __attribute__((noinline)) static struct raw_record *get_chunk(struct chunk chunk
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (atomic_compare_exchange_strong(&chunks[chunk.number], &there, &in_the_making)) {
+    if (is_own(claim) &&
+        atomic_compare_exchange_strong(&chunks[chunk.number], &there, &in_the_making)) {
         there = map_chunk(chunk);
         atomic_store(&chunks[chunk.number], there);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    while (there == &in_the_making) {
+    /* In a child, nobody is making it. */
+    while (there == &in_the_making && is_own(claim)) {
         sched_yield();
         there = atomic_load(&chunks[chunk.number]);
     }
     errno = saved_errno;
-    return there;
+    return there != &in_the_making ? there : NULL;
 }
 
-static struct raw_record *record_at(uint64_t index)
+static struct raw_record *record_at(uint64_t claim)
 {
+    uint64_t index = claim & CLAIM_INDEX_MASK;
+
     if (atomic_load_explicit(&phase, memory_order_relaxed) == PHASE_EARLY) {
         if (index < EARLY_RECORDS)
             return &early[index];
@@ -326,7 +351,7 @@ static struct raw_record *record_at(uint64_t index)
     struct chunk chunk = chunk_of(index);
     struct raw_record *records = atomic_load_explicit(&chunks[chunk.number], memory_order_acquire);
     if (records == NULL || records == &in_the_making) {
-        records = get_chunk(chunk);
+        records = get_chunk(chunk, claim);
         if (records == NULL)
             return NULL;
     }
@@ -336,36 +361,57 @@ static struct raw_record *record_at(uint64_t index)
 /* ---- Fork ----------------------------------------------------------------------------------- */
 
 /* The parent's last chunks stay mapped: the fork may have come from a signal handler, and what it
- * interrupted goes on writing there, in both, the same. */
-static void change_file(void)
+ * interrupted goes on writing there, in both, the same. `next` is the parent's claim that comes
+ * after the fork. */
+static void change_file(uint64_t next)
 {
     const struct raw_head *parent = head;
-    uint64_t parent_records = atomic_load(&taken);
+    uint64_t base = atomic_load(&file_base) + CLAIM_INDEX_MASK + 1;
 
     head = NULL;
-    for (size_t i = 0; i < CHUNKS && atomic_load(&chunks[i]) != NULL; i++)
-        atomic_store(&chunks[i], NULL);
-    atomic_store(&taken, 0);
-    begin_file(parent, parent_records);
+    /* Of two threads that each need a new one, the later may have had it first. */
+    for (size_t i = 0; i < CHUNKS; i++) {
+        if (atomic_load(&chunks[i]) != NULL)
+            atomic_store(&chunks[i], NULL);
+    }
+    atomic_store(&file_base, base);
+    atomic_store(&taken, base);
+    if (parent == NULL || atomic_load(&parent->closed) != 0)
+        atomic_store(&phase, PHASE_OFF); /* nobody wants to know any more */
+    else
+        begin_file(parent, next & CLAIM_INDEX_MASK);
 }
 
-__attribute__((noinline)) static void become_child(void)
+/* Changes files if nobody has yet. `claim` is what was claimed since the last look at the guard, or
+ * NO_CLAIM. Returns whether it may be given back and claimed anew. If not, it is the parent's, who
+ * notes the same there.
+ *
+ * The last of all claims may have come before the fork or after. To give it back is right for both:
+ * the child notes by itself what the parent does after the fork. One that others followed came
+ * before, for in the child whoever claims changes files first. */
+#define NO_CLAIM UINT64_MAX
+
+__attribute__((noinline)) static bool become_child(uint64_t claim)
 {
     int saved_errno = errno;
     int state = GUARD_FORKED;
+    bool given_back = false;
     sigset_t all;
     sigset_t before;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (atomic_compare_exchange_strong(guard, &state, GUARD_CHANGING)) {
-        change_file();
+        uint64_t next = atomic_load(&taken);
+        given_back = claim != NO_CLAIM && next == claim + 1;
+        change_file(given_back ? claim : next);
         atomic_store(guard, GUARD_SET);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     while (atomic_load(guard) == GUARD_CHANGING)
         sched_yield();
     errno = saved_errno;
+    return given_back;
 }
 
 /* ---- Start ---------------------------------------------------------------------------------- */
@@ -387,7 +433,7 @@ static bool set_guard(void)
 /* Writes down what happened before there was a file. */
 static bool copy_early(void)
 {
-    struct raw_record *records = get_chunk(chunk_of(0));
+    struct raw_record *records = get_chunk(chunk_of(0), 0);
     uint64_t count = atomic_load(&taken);
 
     if (records == NULL)
@@ -452,18 +498,32 @@ static inline bool is_recording(void)
     if (now == PHASE_EARLY)
         return true;
     if (atomic_load_explicit(guard, memory_order_acquire) != GUARD_SET) {
-        become_child();
+        become_child(NO_CLAIM);
         if (atomic_load(&phase) == PHASE_OFF)
             return false;
     }
-    return atomic_load_explicit(&head->closed, memory_order_relaxed) == 0;
+    const struct raw_head *own = head; /* a handler may have forked in between, and lost it */
+    return own != NULL && atomic_load_explicit(&own->closed, memory_order_relaxed) == 0;
+}
+
+/* Claims a record. NULL: there is nothing to write. */
+static struct raw_record *claim_record(void)
+{
+    while (is_recording()) {
+        uint64_t claim = atomic_fetch_add(&taken, 1);
+        struct raw_record *record = record_at(claim);
+        if (__builtin_expect(is_own(claim), 1))
+            return record;
+        if (!become_child(claim))
+            return NULL;
+    }
+    return NULL;
 }
 
 static void note(enum raw_kind kind, const void *address, size_t size, unsigned align_log2)
 {
-    if (!is_recording())
-        return;
-    struct raw_record *record = record_at(atomic_fetch_add(&taken, 1));
+    struct raw_record *record = claim_record();
+
     if (record == NULL)
         return;
     uint32_t thread = own_number != 0 ? own_number : give_number();

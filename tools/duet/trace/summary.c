@@ -1,6 +1,6 @@
 /* One pass. Of each live cell is kept who allocated it, when, and how often it was reallocated; of
- * sizes, what is live in each row, so that the row's peak can be noted at the operation that makes the
- * peak of all, which the head tells beforehand. */
+ * sizes, what is live in each row, so that the row's peak can be noted at the operation that makes
+ * the peak of all, which the head tells beforehand. */
 #include "trace/summary.h"
 
 #include <math.h>

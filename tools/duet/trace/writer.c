@@ -17,8 +17,8 @@ _Static_assert(COLUMN_COUNT ==
                    sizeof(((struct trace_writer *)NULL)->columns) / sizeof(struct bytes),
                "a buffer for each column");
 
-/* The best that can be had takes a second for a million operations; it is not worth minutes. It also
- * takes 90 MiB of memory, where the other takes 17. */
+/* The best that can be had takes a second for a million operations; it is not worth minutes. It
+ * also takes 90 MiB of memory, where the other takes 17. */
 #define LEVEL_TIGHT 19
 #define LEVEL_FAST 9
 #define OPERATIONS_TIGHT_MOST ((uint64_t)8 * 1000 * 1000)

@@ -1,8 +1,10 @@
 /*
- * Cells that are looked at: each has a stamp of its own in its first and last bytes, which must be
- * there when it is freed or reallocated, and after that; so cells that overlap are found out, and
- * memory that loses what is in it. And a byte is written in each of a cell's pages, as the program
- * would have done, so that they are there.
+ * Cells that are looked at: each has a stamp of its own in its first and last bytes, and a byte
+ * made from the stamp wherever a page's length lies between it and its start; so all its pages are
+ * there, as they were in the program. All of this must be there when it is freed or reallocated,
+ * and after a realloc as far as both sizes go. So of two cells that overlap at their ends or on
+ * such a byte, one is found out when it is used next; and so is memory that loses what is in it
+ * there.
  */
 #ifndef DUET_PLAYER_CELL_H
 #define DUET_PLAYER_CELL_H
@@ -103,13 +105,38 @@ static inline void check_last(const struct cell *cell, uint64_t size, uint64_t s
     }
 }
 
-/* A byte in each page that begins in the cell from `from` on. */
-static inline void touch_pages(unsigned char *start, uint64_t from, uint64_t size, uint64_t stamp)
-{
-    uint64_t offset = (PAGE_BYTES - ((uintptr_t)start + from) % PAGE_BYTES) % PAGE_BYTES + from;
+/* ---- The bytes in between ------------------------------------------------------------------- */
 
-    for (; offset < size; offset += PAGE_BYTES)
-        start[offset] = (unsigned char)stamp;
+/* They lie at multiples of PAGE_BYTES, from the first on, below this. Counted from the cell's
+ * start, so that a realloc takes them along. What is left behind the last of them has the stamp. */
+static inline uint64_t page_bytes_end(uint64_t size)
+{
+    return size > sizeof(uint64_t) ? size - sizeof(uint64_t) : 0;
+}
+
+/* Depends on the page's number too: pages that have changed places are found out. */
+static inline unsigned char page_byte(uint64_t stamp, uint64_t offset)
+{
+    return (unsigned char)(stamp + offset / PAGE_BYTES);
+}
+
+/* Those that a cell of `size` has, and one of `old_size` had not. */
+static inline void write_pages(unsigned char *start, uint64_t old_size, uint64_t size,
+                               uint64_t stamp)
+{
+    uint64_t there = (page_bytes_end(old_size) + PAGE_BYTES - 1) / PAGE_BYTES;
+    uint64_t offset = (there != 0 ? there : 1) * PAGE_BYTES;
+
+    for (; offset < page_bytes_end(size); offset += PAGE_BYTES)
+        start[offset] = page_byte(stamp, offset);
+}
+
+static inline void check_pages(const struct cell *cell, uint64_t end, uint64_t stamp)
+{
+    for (uint64_t offset = PAGE_BYTES; offset < end; offset += PAGE_BYTES) {
+        if (cell->start[offset] != page_byte(stamp, offset))
+            cell_is_wrong(cell, offset);
+    }
 }
 
 /* ---- A cell's life -------------------------------------------------------------------------- */
@@ -149,7 +176,7 @@ static inline void cell_adopt(struct cell *cell, uint32_t place, void *start, ui
     cell->start = start;
     cell->size_and_life = ((cell->size_and_life >> SIZE_BITS) + 1) << SIZE_BITS | size;
     uint64_t stamp = cell_stamp(cell, place);
-    touch_pages(cell->start, 0, size, stamp);
+    write_pages(cell->start, 0, size, stamp);
     write_first(cell->start, size, stamp);
     write_last(cell->start, size, stamp);
 }
@@ -201,6 +228,7 @@ static inline void cell_check(const struct cell *cell, uint32_t place)
     uint64_t stamp = cell_stamp(cell, place);
 
     check_first(cell, cell_size(cell), stamp);
+    check_pages(cell, page_bytes_end(cell_size(cell)), stamp);
     check_last(cell, cell_size(cell), stamp);
 }
 
@@ -210,6 +238,7 @@ static inline void cell_realloc(struct cell *cell, uint32_t place, uint64_t size
     uint64_t stamp = cell_stamp(cell, place);
     uint64_t old_size = cell_size(cell);
     uint64_t least = size < old_size ? size : old_size;
+    uint64_t pages_end = page_bytes_end(old_size);
 
     cell_check(cell, place);
     unsigned char *start = escaped(realloc(cell->start, size));
@@ -218,10 +247,11 @@ static inline void cell_realloc(struct cell *cell, uint32_t place, uint64_t size
     require_align(start, size, natural_align(size));
     cell->start = start;
     check_first(cell, least, stamp);
+    check_pages(cell, least < pages_end ? least : pages_end, stamp);
     if (size >= old_size)
         check_last(cell, old_size, stamp);
     cell_set_size(cell, size);
-    touch_pages(start, least, size, stamp);
+    write_pages(start, old_size, size, stamp);
     write_first(start, size, stamp);
     write_last(start, size, stamp);
 }

@@ -1,7 +1,7 @@
 /*
  * The file that duet-player plays: a trace laid out for it by prepare.c, thread by thread, with all
- * that has to be known about the others worked out beforehand. It is made right before it is played,
- * on the same machine, so it has the machine's own numbers.
+ * that has to be known about the others worked out beforehand. It is made right before it is
+ * played, on the same machine, so it has the machine's own numbers.
  *
  *     struct play_head
  *     struct play_thread, one for each thread
@@ -11,23 +11,23 @@
  * order of what it does next; so all of its operations below are done.
  *
  * Seats. Each thread has a seat, where its position is kept. A seat is given to another thread when
- * everybody who could look at it knows that the one before is done; so there are about as many seats
- * as threads were alive at once.
+ * everybody who could look at it knows that the one before is done; so there are about as many
+ * seats as threads were alive at once.
  *
  * Cells. Each live cell has a place in a table. It is given to another cell when it is known to
  * whoever allocates that one that the free is done; so the threads need not agree on it.
  *
  * When the threads run in parallel, two kinds of entry keep them together. PLAY_WAIT stands before
  * an operation on a cell that another thread had before. PLAY_PACE stands wherever a thread would
- * get too far ahead of the slowest: see prepare.c. When they run one after the other, PLAY_TURN hands
- * over to the thread that comes next in the recording.
+ * get too far ahead of the slowest: see prepare.c. When they run one after the other, PLAY_TURN
+ * hands over to the thread that comes next in the recording.
  */
 #ifndef DUET_PLAY_FILE_H
 #define DUET_PLAY_FILE_H
 
 #include <stdint.h>
 
-#define PLAY_MAGIC UINT64_C(0x3179616c70746475) /* "udtplay1" */
+#define PLAY_MAGIC UINT64_C(0x3279616c70746475) /* "udtplay2" */
 
 /* The position of a seat that nobody will have any more. */
 #define PLAY_NEVER UINT32_MAX
@@ -37,6 +37,7 @@ struct play_head {
     uint64_t file_bytes;
     uint64_t entries;
     uint64_t peak_live_bytes; /* as recorded */
+    uint64_t end_live_bytes;  /* likewise: of what is never freed */
     uint32_t threads;
     uint32_t seats;
     uint32_t cells;  /* places in the table */

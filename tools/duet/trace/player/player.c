@@ -1,11 +1,11 @@
 /*
- * duet-player FILE [REPEATS]: plays a trace that was prepared (play_file.h) under whatever malloc it
- * runs on. It calls the standard names and links no allocator, so that the machine code is the same
- * under all of them.
+ * duet-player FILE [REPEATS]: plays a trace that was prepared (play_file.h) under whatever malloc
+ * it runs on. It calls the standard names and links no allocator, so that the machine code is the
+ * same under all of them.
  *
- * Its own tables come from mmap, are filled in before the clock starts and kept to the end; how much
- * they are is told, to be taken off the process's memory. It never prints by stdio's streams, which
- * would ask for buffers.
+ * Its own tables come from mmap, are filled in before the clock starts and kept to the end; how
+ * much they are is told, to be taken off the process's memory. It never prints by stdio's streams,
+ * which would ask for buffers.
  */
 #include "player.h"
 
@@ -23,7 +23,6 @@
 #include <unistd.h>
 
 #define TEXT_BYTES 4096
-#define REPEATS_MOST 1000000
 
 static uint64_t table_bytes;
 
@@ -140,8 +139,8 @@ static void count_operation(struct play *play, const struct play_entry *entry)
 {
     unsigned kind = play_kind_of(entry->what);
 
-    play->operations += kind <= PLAY_FREE;
-    play->allocations += kind == PLAY_MALLOC || kind == PLAY_CALLOC || kind == PLAY_ALIGNED;
+    play->amount.operations += kind <= PLAY_FREE;
+    play->amount.allocations += kind == PLAY_MALLOC || kind == PLAY_CALLOC || kind == PLAY_ALIGNED;
 }
 
 static void load(struct play *play, const char *name)
@@ -205,6 +204,7 @@ static void run(const char *name, unsigned repeats)
 {
     struct play play;
     struct result result = {0};
+    struct amount played = {0};
     double seconds = 0;
 
     load(&play, name);
@@ -214,10 +214,12 @@ static void run(const char *name, unsigned repeats)
     for (unsigned i = 0; play.head->threads > 0 && i < repeats; i++) {
         result = stage_play();
         seconds += result.seconds;
+        played.operations += result.amount.operations;
+        played.allocations += result.amount.allocations;
     }
     print("allocator %s\n", allocator_path());
-    print("operations %llu\n", (unsigned long long)(play.operations * repeats));
-    print("allocations %llu\n", (unsigned long long)(play.allocations * repeats));
+    print("operations %llu\n", (unsigned long long)played.operations);
+    print("allocations %llu\n", (unsigned long long)played.allocations);
     print("peak_live_bytes %llu\n", (unsigned long long)result.peak_live_bytes);
     print("seconds %.6f\n", seconds);
     print("start_rss_kib %llu\n", (unsigned long long)start_rss_kib);
@@ -228,8 +230,8 @@ static const char help[] =
     "Usage: duet-player FILE [REPEATS]\n"
     "\n"
     "Plays a trace, as duet replay and duet bench have prepared it, under the malloc that is\n"
-    "preloaded. Each cell is checked for what was written in it. After each time, what is left\n"
-    "is freed.\n"
+    "preloaded. What it writes at each cell's ends, and in it once a page, is looked for when\n"
+    "the cell is freed or reallocated. After each time, what is left is freed.\n"
     "\n"
     "Prints on stdout, a line each:\n"
     "  allocator PATH        where malloc came from\n"
@@ -257,8 +259,8 @@ int main(int count, char **words)
     if (count == 3) {
         repeats = strtoul(words[2], &end, 10);
         if (words[2][0] < '0' || words[2][0] > '9' || *end != '\0' || repeats < 1 ||
-            repeats > REPEATS_MOST)
-            fail(PLAYER_USAGE, "REPEATS is a number from 1 to %d, not '%s'", REPEATS_MOST,
+            repeats > PLAYER_REPEATS_MOST)
+            fail(PLAYER_USAGE, "REPEATS is a number from 1 to %d, not '%s'", PLAYER_REPEATS_MOST,
                  words[2]);
     }
     run(words[1], (unsigned)repeats);

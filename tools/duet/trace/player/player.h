@@ -10,18 +10,24 @@
 #include "play_file.h"
 #include "status.h"
 
+/* How much there is to do, or was done. */
+struct amount {
+    uint64_t operations;
+    uint64_t allocations;
+};
+
 /* What is played, in memory of the player's own. */
 struct play {
     const struct play_head *head;
     const struct play_thread *threads;
     const struct play_entry **entries; /* of each thread, its first */
-    uint64_t operations;
-    uint64_t allocations;
+    struct amount amount;              /* as it stands in the entries */
 };
 
 /* What came of it. */
 struct result {
     double seconds;
+    struct amount amount; /* counted while it was played */
     uint64_t peak_live_bytes;
 };
 
@@ -35,7 +41,8 @@ void *table_make(uint64_t count, size_t bytes_each);
 /* Makes all that playing needs. */
 void stage_build(const struct play *play);
 
-/* Plays all of it once, and then frees what it left, which is not timed. */
+/* Plays all of it once, and then frees what it left, which is not timed. Fails if not all was
+ * played. */
 struct result stage_play(void);
 
 #endif

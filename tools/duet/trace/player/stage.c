@@ -1,19 +1,24 @@
 /*
  * The threads that play. Each goes through its entries and keeps its position in its seat, with one
  * plain store for each operation; whoever needs to know how far it is, looks there. Who has to wait
- * spins for a moment, gives way to others for a while, and then sleeps at the bell of the seat that it
- * waits for, having left there the position from which on it wants to be woken. The seat's thread
- * sees that beside its own position, on a cache line that it has anyway.
+ * spins for a moment, gives way to others for a while, and then sleeps at the bell of the seat that
+ * it waits for, having left there the position from which on it wants to be woken. The seat's
+ * thread sees that beside its own position, on a cache line that it has anyway.
  *
  * A store of the position and a look at who wants to be woken may change places, and a sleeper be
- * missed; so where a thread will not look again soon, before it sleeps or ends, a fence lies between
- * the two.
+ * missed; so where a thread will not look again soon, before it sleeps or ends, a fence lies
+ * between the two.
  *
  * Live bytes are counted by each thread and added up when they have changed by a small part of the
  * recorded peak. Where threads run one after the other, or there is only one, each change is added,
- * and the peak is exact.
+ * and the peak is exact. Operations too are counted as they are played, so that one that was
+ * skipped would not go unnoticed.
+ *
+ * A thread counts as done before it is gone: an allocator may have work to do at its exit. What
+ * comes after the last operation waits, for a while, until that is over.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -38,6 +43,14 @@
 /* All threads together miss at most this part of the recorded peak. */
 #define MISSED_SHARE 128
 
+/* Threads are gone in far less than a millisecond, if the allocator has little to do then. An
+ * allocator that has begun a thread of its own is waited for in vain, for a second and once. */
+#define EXIT_NAP_NS 100000
+#define EXIT_NAPS_MOST 10000
+
+/* More than a process's status takes; who is in very many groups does without the wait. */
+#define STATUS_BYTES 4096
+
 /* Enough for any allocator's slow path. */
 #define STACK_BYTES ((size_t)256 * 1024)
 
@@ -54,7 +67,8 @@ struct player {
     const struct play_entry *next;
     struct seat *seat;
     int64_t live; /* not added up yet */
-};
+    struct amount amount;
+} __attribute__((aligned(LINE_BYTES)));
 
 static const struct play *play;
 static struct seat *seats;
@@ -65,6 +79,8 @@ static bool alone; /* one CPU: spinning is of no use */
 static int64_t quantum; /* of live bytes */
 static _Atomic(int64_t) live_bytes __attribute__((aligned(LINE_BYTES)));
 static _Atomic(int64_t) peak_live_bytes;
+static _Atomic(uint64_t) operations; /* of the threads that have ended */
+static _Atomic(uint64_t) allocations;
 static _Atomic(uint32_t) running __attribute__((aligned(LINE_BYTES))); /* threads beside main */
 
 /* ---- Waiting -------------------------------------------------------------------------------- */
@@ -204,6 +220,13 @@ static inline void count(struct player *player, int64_t bytes)
         add_up(player);
 }
 
+/* At the thread's end. */
+static void add_amount(const struct player *player)
+{
+    atomic_fetch_add(&operations, player->amount.operations);
+    atomic_fetch_add(&allocations, player->amount.allocations);
+}
+
 /* ---- Playing -------------------------------------------------------------------------------- */
 
 static void *play_thread(void *argument);
@@ -230,14 +253,18 @@ static inline void play_operation(struct player *player, const struct play_entry
     uint64_t size = play_size_of(entry->what);
     int64_t change = (int64_t)size;
 
+    player->amount.operations++;
     switch (play_kind_of(entry->what)) {
     case PLAY_MALLOC:
+        player->amount.allocations++;
         cell_malloc(cell, entry->cell, size);
         break;
     case PLAY_CALLOC:
+        player->amount.allocations++;
         cell_calloc(cell, entry->cell, size);
         break;
     case PLAY_ALIGNED:
+        player->amount.allocations++;
         cell_aligned(cell, entry->cell, size, play_align_of(entry->what));
         break;
     case PLAY_REALLOC:
@@ -299,6 +326,7 @@ static void play_entries(struct player *player)
     }
     if (quantum != 0)
         add_up(player);
+    add_amount(player);
     /* In turns nobody looks, and the seat may be another's by now. */
     if (play->head->serial)
         return;
@@ -349,6 +377,8 @@ static void set_up(void)
         atomic_store(&seat->turn, 0);
     }
     atomic_store(&live_bytes, 0);
+    atomic_store(&operations, 0);
+    atomic_store(&allocations, 0);
 }
 
 static void wait_for_all(void)
@@ -357,6 +387,46 @@ static void wait_for_all(void)
 
     while ((left = atomic_load(&running)) != 0)
         sleep_at(&running, left);
+}
+
+/* Fails unless the threads did what the trace has. */
+static void check_played(void)
+{
+    const struct amount *wanted = &play->amount;
+    struct amount played = {atomic_load(&operations), atomic_load(&allocations)};
+    int64_t live = atomic_load(&live_bytes);
+
+    if (played.operations != wanted->operations || played.allocations != wanted->allocations)
+        fail(PLAYER_FAILED, "of operations %llu of %llu were played, of allocations %llu of %llu",
+             (unsigned long long)played.operations, (unsigned long long)wanted->operations,
+             (unsigned long long)played.allocations, (unsigned long long)wanted->allocations);
+    if (live != (int64_t)play->head->end_live_bytes)
+        fail(PLAYER_FAILED, "%lld bytes are live at the end, and not %llu as recorded",
+             (long long)live, (unsigned long long)play->head->end_live_bytes);
+}
+
+/* How many threads the process has, an allocator's own too. 0: not known. */
+static unsigned long count_threads(void)
+{
+    static const char word[] = "\nThreads:";
+    char text[STATUS_BYTES];
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+
+    if (fd >= 0)
+        close(fd);
+    text[length > 0 ? length : 0] = '\0';
+    const char *line = strstr(text, word);
+    return line != NULL ? strtoul(line + strlen(word), NULL, 10) : 0;
+}
+
+/* Waits until the threads that have played are gone, and there are no more than before. */
+static void wait_for_exits(unsigned long before)
+{
+    const struct timespec nap = {.tv_nsec = EXIT_NAP_NS};
+
+    for (int i = 0; i < EXIT_NAPS_MOST && count_threads() > before; i++)
+        nanosleep(&nap, NULL);
 }
 
 static void free_all(void)
@@ -377,14 +447,21 @@ static double now_seconds(void)
 
 struct result stage_play(void)
 {
+    unsigned long threads_before = count_threads();
+
     set_up();
     double start = now_seconds();
     play_entries(&players[0]);
     wait_for_all();
     double end = now_seconds();
+    if (play->head->threads > 1)
+        wait_for_exits(threads_before);
+    check_played();
     free_all();
     return (struct result){
         .seconds = end - start,
+        .amount = {.operations = atomic_load(&operations),
+                   .allocations = atomic_load(&allocations)},
         .peak_live_bytes = (uint64_t)atomic_load(&peak_live_bytes),
     };
 }
