@@ -10,9 +10,9 @@
 #include "cmocka_tests.h"
 #include "common/format.h"
 #include "made_results.h"
+#include "measure/results_json.h"
 #include "present/page.h"
 #include "present/picture.h"
-#include "measure/results_json.h"
 
 #define SKIPPED 77 /* as tests/CMakeLists.txt knows it */
 

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/say.h"
 #include "bench/bench.h"
+#include "common/say.h"
 #include "compare/compare.h"
 #include "run/run.h"
 #include "trace/trace.h"
