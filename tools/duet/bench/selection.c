@@ -22,8 +22,8 @@ static const struct quick {
     const char *name;
     unsigned percent;
 } quick_look[] = {
-    {"batch", 10}, {"glibc-simple", 6}, {"alloc-test", 20}, {"sh8", 4},
-    {"rptest", 8}, {"server", 8},       {"fragment", 34},   {"lua", 10},
+    {"batch", 10}, {"pair", 12},  {"alloc-test", 20}, {"sh8", 4},
+    {"rptest", 8}, {"server", 8}, {"fragment", 34},   {"lua", 10},
 };
 #define QUICK_COUNT (sizeof quick_look / sizeof *quick_look)
 

@@ -28,7 +28,7 @@ struct program {
 
 struct plan {
     unsigned runs;
-    double limit_s;    /* 0: 20 times what the base took in its warm-up, and ten seconds */
+    double limit_s; /* 0: 20 times what the first that works took in its warm-up, and ten seconds */
     double deadline_s; /* seconds for all of it, after which no round begins, if three are done;
                           0: none */
     void (*progress)(void *context, unsigned round, unsigned rounds, const char *allocator);
