@@ -1,8 +1,8 @@
 # What people type. CMake does the building (CMakeLists.txt, CMakePresets.json); this says what to
 # build, makes sure that what it needs is there (scripts/need), and runs it. `make help` lists it.
 
-ENGINE ?= smp
-engines = $(notdir $(patsubst %/,%,$(wildcard src/engine/*/)))
+ENGINE ?= duet
+engines = duet $(filter-out duet,$(notdir $(patsubst %/,%,$(wildcard src/engine/*/))))
 comma = ,
 empty =
 space = $(empty) $(empty)
@@ -67,7 +67,7 @@ clean:
 	rm -rf build build-*
 
 help:
-	@echo 'make                    build/duet; build/libduet-ENGINE.so and .a for each engine'
+	@echo 'make                    build/duet; build/libduet.so and .a; libduet-ENGINE for the others'
 	@echo 'make run [PROG="..."]   run PROG on duet and print what its heap did; default: gcc'
 	@echo '         [ENGINE=$(ENGINE)]   ... on this engine, of: $(engines)'
 	@echo 'make test               build and pass all tests, but for the long ones'

@@ -2,7 +2,7 @@
  * duet: a memory allocator for C and C++ on Linux.
  *
  * The same interface whichever engine the library was built from; an engine is chosen by
- * linking or preloading one library or another (libduet-smp, ...).
+ * linking or preloading one library or another (libduet, libduet-smp, ...).
  *
  * Units are bytes. Alignments are powers of two. Every function may be called from any thread
  * at any time: before main, in destructors, in a child after fork, in a signal handler that
@@ -94,7 +94,7 @@ struct duet_heap_stats {
     size_t cell_bytes;      /* in cells now handed out, whole cells counted */
     size_t cells;           /* cells now handed out */
     size_t free_bytes;      /* in cells that lie ready to be handed out again */
-    size_t large_bytes;     /* in blocks with a mapping of their own: smp counts whole pages */
+    size_t large_bytes;     /* in large blocks: smp and duet count whole pages */
     size_t large_blocks;    /* number of those */
     size_t slots;           /* shards of front-end state in use */
 };
@@ -107,7 +107,7 @@ DUET_API void duet_stats(struct duet_heap_stats *stats) DUET_NOEXCEPT;
 DUET_API bool duet_trim(void) DUET_NOEXCEPT;
 
 DUET_API const char *duet_version(void) DUET_NOEXCEPT; /* "0.1.0" */
-DUET_API const char *duet_engine(void) DUET_NOEXCEPT;  /* "smp" */
+DUET_API const char *duet_engine(void) DUET_NOEXCEPT;  /* "duet" */
 
 /* A program may define this with options as in the environment variable DUET_OPTIONS, which
  * takes precedence: const char *duet_default_options = "slots=4"; */

@@ -23,6 +23,7 @@
 #define or_relaxed(ptr, value) __atomic_fetch_or((ptr), (value), __ATOMIC_RELAXED)
 #define and_relaxed(ptr, value) __atomic_fetch_and((ptr), (value), __ATOMIC_RELAXED)
 #define and_acquire(ptr, value) __atomic_fetch_and((ptr), (value), __ATOMIC_ACQUIRE)
+#define and_acquire_release(ptr, value) __atomic_fetch_and((ptr), (value), __ATOMIC_ACQ_REL)
 #define exchange_acquire(ptr, value) __atomic_exchange_n((ptr), (value), __ATOMIC_ACQUIRE)
 #define exchange_release(ptr, value) __atomic_exchange_n((ptr), (value), __ATOMIC_RELEASE)
 
@@ -37,6 +38,12 @@
     ({                                                                                             \
         __typeof__(*(ptr)) cas_expected_ = (expected);                                             \
         __atomic_compare_exchange_n((ptr), &cas_expected_, (desired), false, __ATOMIC_RELEASE,     \
+                                    __ATOMIC_RELAXED);                                             \
+    })
+#define cas_acquire_release(ptr, expected, desired)                                                \
+    ({                                                                                             \
+        __typeof__(*(ptr)) cas_expected_ = (expected);                                             \
+        __atomic_compare_exchange_n((ptr), &cas_expected_, (desired), false, __ATOMIC_ACQ_REL,     \
                                     __ATOMIC_RELAXED);                                             \
     })
 #define cas_relaxed(ptr, expected, desired)                                                        \

@@ -29,26 +29,33 @@
  * pair still meets. Most aarch64 cores have lines of 64 bytes, some of 128. */
 #define CACHE_LINE_PAIR 128
 
-/* The unit in which address space is cut and looked up. 64 KiB is the largest page size of any
- * Linux that we serve (aarch64, ppc64), so a block is always a whole number of pages; it is also
- * large enough that its class byte and meta index cost less than 0.01 % of it. */
-#define BLOCK_SHIFT (DUET_TINY ? 12 : 16)
+/* The unit in which address space is cut and looked up. 64 KiB is large enough that its class byte
+ * and meta index cost less than 0.01 % of it. An engine may be compiled with smaller ones: duet has
+ * 16 KiB, since what is free in a group serves no other class. Pages may be larger than a block. */
+#ifndef DUET_BLOCK_SHIFT
+#define DUET_BLOCK_SHIFT 16
+#endif
+#define BLOCK_SHIFT (DUET_TINY ? 12 : DUET_BLOCK_SHIFT)
 #define BLOCK_BYTES ((size_t)1 << BLOCK_SHIFT)
 
 /* User addresses on x86-64 (4-level) and aarch64 (48-bit). Linux hands out higher ones only to
  * those who ask by hint, and nobody here does. */
 #define ADDRESS_BITS 48
 
-/* The address table: a root in the library's BSS, leaves mapped when first needed. 12 bits make
- * the root 32 KiB and let a leaf cover 64 GiB, so that nearly every process has one leaf. */
-#define TABLE_ROOT_BITS (DUET_TINY ? 16 : 12)
+/* The address table: a root in the library's BSS, leaves mapped when first needed. A leaf has 2^20
+ * entries, so it covers 64 GiB of blocks of 64 KiB, and nearly every process has one; the root has
+ * 32 KiB then. */
+#define TABLE_ROOT_BITS (DUET_TINY ? 16 : 28 - BLOCK_SHIFT)
 #define TABLE_LEAF_BITS (ADDRESS_BITS - BLOCK_SHIFT - TABLE_ROOT_BITS)
 
 /* Segments grow by doubling: a small program holds little, a large one makes few mappings. The
  * last size is small enough that one more never hurts a limited address space much, and large
  * enough that max_map_count (65,530) is met at a TiB. */
 #define SEGMENT_FIRST_BLOCKS (DUET_TINY ? 2 : 16)
-#define SEGMENT_LAST_BLOCKS (DUET_TINY ? 4 : 256)
+#define SEGMENT_LAST_BLOCKS (DUET_TINY ? 4 : 1 << (24 - BLOCK_SHIFT))
+
+/* The largest page of any Linux that we serve (aarch64, ppc64). */
+#define PAGE_MOST_BYTES ((size_t)1 << 16)
 
 /* Metas are opened a step at a time inside reserved areas that double in size. A step is as
  * large as the largest page. */

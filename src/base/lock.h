@@ -19,9 +19,12 @@
 
 enum lock_rank {
     LOCK_RANK_FORK = 1,     /* held by the one fork that is under way */
-    LOCK_RANK_ENGINE_METAS, /* pools of metas: areas and free records */
-    LOCK_RANK_LARGE,        /* large blocks that could not be unmapped */
+    LOCK_RANK_BOUND,        /* bound slots: made, retired, revoked */
+    LOCK_RANK_ENGINE_METAS, /* an engine's pools of metas: areas and free records */
+    LOCK_RANK_ENGINE_METAS_LAST = LOCK_RANK_ENGINE_METAS + 11,
+    LOCK_RANK_LARGE, /* large blocks that could not be unmapped */
     LOCK_RANK_LARGE_METAS,
+    LOCK_RANK_EXTENT_METAS,
     LOCK_RANK_SPANS, /* segments and their free blocks */
     LOCK_RANK_SEGMENT_METAS,
 };

@@ -245,6 +245,8 @@ __attribute__((constructor(101))) static void start(int count, char **arguments,
     options_read(&options);
     heap_start(&(struct heap_options){.engine = {.slots = options.slots, .purge = options.purge},
                                       .huge_pages = options.thp,
+                                      .purge_thread = options.purge_thread,
+                                      .limit = options.limit,
                                       .program = program});
     if (options.verbose)
         introspect_greet();

@@ -66,6 +66,23 @@ static bool parse_switch(struct piece value, bool *on)
     return true;
 }
 
+/* A number of bytes, or of KiB, MiB or GiB. */
+static bool parse_bytes(struct piece value, size_t *bytes)
+{
+    static const char units[] = "KMG";
+    const char *unit = value.length > 0 ? strchr(units, value.text[value.length - 1]) : NULL;
+    unsigned shift = 0;
+    if (unit != NULL) {
+        shift = 10 * (unsigned)(unit - units + 1);
+        value.length--;
+    }
+    uint32_t number;
+    if (!parse_number(value, 1, UINT32_MAX, &number))
+        return false;
+    *bytes = (size_t)number << shift;
+    return true;
+}
+
 static void set_option(struct options *options, const char *source, struct piece option)
 {
     const char *equals = memchr(option.text, '=', option.length);
@@ -84,6 +101,12 @@ static void set_option(struct options *options, const char *source, struct piece
     } else if (piece_is(key, "thp")) {
         if (!parse_switch(value, &options->thp))
             warn(source, option, "thp takes 0 or 1");
+    } else if (piece_is(key, "purge_thread")) {
+        if (!parse_switch(value, &options->purge_thread))
+            warn(source, option, "purge_thread takes 0 or 1");
+    } else if (piece_is(key, "limit")) {
+        if (!parse_bytes(value, &options->limit))
+            warn(source, option, "limit takes a number of bytes, or one with K, M or G");
     } else if (piece_is(key, "stats")) {
         if (!parse_switch(value, &options->stats))
             warn(source, option, "stats takes 0 or 1");

@@ -26,7 +26,7 @@
 
 #include <stdint.h>
 
-#define COUNT_SMALL_ROWS 64
+#define COUNT_SMALL_ROWS 80
 #define COUNT_LARGE_ROWS 36 /* up to 2^35 pages: all of a 47-bit address space */
 #define COUNT_ROWS (COUNT_SMALL_ROWS + COUNT_LARGE_ROWS)
 #define COUNT_SHARDS 256

@@ -1,8 +1,10 @@
 #include "heap/heap.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 
+#include "base/atomics.h"
 #include "base/config.h"
 #include "base/fatal.h"
 #include "base/lock.h"
@@ -31,13 +33,15 @@ static void fork_prepare(void)
     count_fork_prepare();
 }
 
+static void start_purge_thread(void);
+
 static void fork_end_in(bool child)
 {
     if (--fork_depth == 0) {
         if (child)
             count_fork_child(); /* before anything is let go, a signal handler too */
         spans_fork_end();
-        large_fork_end();
+        large_fork_end(child);
         if (child)
             engine_fork_end_child();
         else
@@ -56,15 +60,68 @@ static void fork_end(void)
 static void fork_end_child(void)
 {
     fork_end_in(true);
+    if (fork_depth == 0)
+        start_purge_thread();
+}
+
+/* ---- By time ----------------------------------------------------------------------------- */
+
+static bool purge_thread_wanted;
+
+#define TICK_NS ((uint64_t)100 * 1000 * 1000)
+
+_Noreturn static void *purge_thread(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        os_sleep_ns(TICK_NS);
+        engine_tick();
+    }
+}
+
+/* It gets no signals, which are the program's. Where no thread is to be had there is none, as by
+ * default. */
+static void start_purge_thread(void)
+{
+    if (!purge_thread_wanted)
+        return;
+    sigset_t all, before;
+    pthread_t thread;
+    sigfillset(&all);
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
+        return;
+    if (pthread_create(&thread, NULL, purge_thread, NULL) == 0)
+        pthread_detach(thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* The soft limit. Once what is left after a trim is more, the next comes when a share of the limit more
+ * is held: the program needs it, and to look through all again and again would not help. */
+static size_t limit, next_trim_at;
+
+#define LIMIT_STEP 16
+
+static void keep_to_limit(void)
+{
+    size_t trim_at = load_relaxed(&next_trim_at);
+    if (likely(limit == 0) || os_held_bytes() < trim_at ||
+        !cas_relaxed(&next_trim_at, trim_at, SIZE_MAX))
+        return;
+    heap_trim();
+    store_relaxed(&next_trim_at, max_size(limit, os_held_bytes() + limit / LIMIT_STEP));
 }
 
 void heap_start(const struct heap_options *options)
 {
     os_allow_huge_pages(options->huge_pages);
+    limit = options->limit;
+    store_relaxed(&next_trim_at, limit);
     engine_configure(&options->engine);
     if (pthread_atfork(fork_prepare, fork_end, fork_end_child) != 0)
         fatal("no memory for the fork handlers");
     count_start(options->program);
+    purge_thread_wanted = options->purge_thread;
+    start_purge_thread();
 }
 
 void heap_end(void)
@@ -101,6 +158,7 @@ void *heap_alloc(size_t length, size_t align, bool *zeroed)
 {
     if (length > PTRDIFF_MAX || align > PTRDIFF_MAX)
         return NULL;
+    keep_to_limit();
     void *block = try_alloc(length, align, zeroed);
     if (block == NULL && heap_trim())
         block = try_alloc(length, align, zeroed);
@@ -175,10 +233,10 @@ static void count_change(size_t old_bytes, size_t new_bytes)
     count_renewed();
 }
 
-static void *remap_large(void *ptr, size_t length, size_t align, const char *call)
+static void *remap_large(void *ptr, size_t length, size_t align, bool may_copy, const char *call)
 {
     size_t old_bytes = large_bytes(ptr, call);
-    void *block = large_remap(ptr, length, align, call);
+    void *block = large_remap(ptr, length, align, may_copy, call);
     if (block != NULL)
         count_change(old_bytes, large_bytes(block, call));
     return block;
@@ -197,7 +255,7 @@ static void *realloc_large(void *ptr, size_t length)
 {
     void *block = NULL;
     if (engine_is_large(length, HEAP_ALIGN))
-        block = remap_large(ptr, length, HEAP_ALIGN, "realloc");
+        block = remap_large(ptr, length, HEAP_ALIGN, true, "realloc");
     return block != NULL ? block : realloc_by_copy(ptr, large_bytes(ptr, "realloc"), length);
 }
 
@@ -236,7 +294,7 @@ void *heap_remap(void *ptr, size_t length, size_t align, size_t new_length)
 {
     enum change change = judge_change(ptr, length, align, new_length, "duet_remap");
     if (change == CHANGE_LARGE)
-        return remap_large(ptr, max_size(new_length, 1), align, "duet_remap");
+        return remap_large(ptr, max_size(new_length, 1), align, false, "duet_remap");
     return change == CHANGE_DONE ? ptr : NULL;
 }
 

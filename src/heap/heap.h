@@ -22,6 +22,8 @@
 struct heap_options {
     struct engine_options engine;
     bool huge_pages;
+    bool purge_thread;   /* a thread of the heap's own does what is to be done by time */
+    size_t limit;        /* bytes; beyond, what is idle goes back before more is taken. 0: none */
     const char *program; /* the path that it was started by */
 };
 

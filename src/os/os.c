@@ -43,7 +43,7 @@ size_t os_page_bytes(void)
     size_t bytes = load_relaxed(&page_bytes);
     if (unlikely(bytes == 0)) {
         bytes = getauxval(AT_PAGESZ);
-        if (!is_power_of_two(bytes) || bytes > BLOCK_BYTES)
+        if (!is_power_of_two(bytes) || bytes > PAGE_MOST_BYTES)
             fatal("the page size of this system is not supported");
         store_relaxed(&page_bytes, bytes);
     }
@@ -279,6 +279,25 @@ void os_allow_huge_pages(bool allow)
     store_relaxed(&huge_pages_allowed, allow);
 }
 
+/* The kernel's numbers; no header of Debian's musl has them. */
+#define MEMBARRIER_PRIVATE_EXPEDITED 8
+#define MEMBARRIER_REGISTER_PRIVATE_EXPEDITED 16
+
+static bool call_membarrier(int command)
+{
+    return syscall(SYS_membarrier, command, 0, 0) == 0;
+}
+
+bool os_barrier(void)
+{
+    int saved_errno = errno;
+    bool done = call_membarrier(MEMBARRIER_PRIVATE_EXPEDITED) ||
+                (call_membarrier(MEMBARRIER_REGISTER_PRIVATE_EXPEDITED) &&
+                 call_membarrier(MEMBARRIER_PRIVATE_EXPEDITED));
+    errno = saved_errno;
+    return done;
+}
+
 unsigned os_cpu_count(void)
 {
     unsigned char mask[CPU_MASK_BYTES];
@@ -298,6 +317,15 @@ uint64_t os_clock_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+void os_sleep_ns(uint64_t ns)
+{
+    int saved_errno = errno;
+    struct timespec sleep = {.tv_sec = (time_t)(ns / 1000000000u),
+                             .tv_nsec = (long)(ns % 1000000000u)};
+    nanosleep(&sleep, NULL);
+    errno = saved_errno;
+}
+
 void os_back_off(unsigned round)
 {
     if (round < ROUNDS_OF_PAUSES) {
@@ -309,8 +337,7 @@ void os_back_off(unsigned round)
     if (round < ROUNDS_OF_YIELDS) {
         sched_yield();
     } else {
-        struct timespec sleep = {.tv_nsec = SLEEP_NS};
-        nanosleep(&sleep, NULL);
+        os_sleep_ns(SLEEP_NS);
     }
     errno = saved_errno;
 }

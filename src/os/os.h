@@ -52,6 +52,10 @@ bool os_move(void *start, size_t length, void *reserved, size_t new_length);
  * design.md's rule 14. */
 void os_allow_huge_pages(bool allow);
 
+/* Makes all threads of the process pass a full memory barrier, wherever they are, before it returns.
+ * False: the kernel has no such thing, or refuses it. */
+bool os_barrier(void);
+
 /* CPUs that this thread may run on, at least 1. */
 unsigned os_cpu_count(void);
 
@@ -65,6 +69,8 @@ void os_unmap_file(void *start, size_t length);
 size_t os_peak_rss_kib(void);
 
 uint64_t os_clock_ns(void); /* CLOCK_MONOTONIC */
+
+void os_sleep_ns(uint64_t ns);
 
 /* Waits a little for another thread to get on: the longer, the higher `round`, which counts from
  * 0. It ends in a sleep, so that a thread of high priority lets one of low priority run. */

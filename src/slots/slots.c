@@ -239,7 +239,7 @@ static bool revoke(struct slot *slot, uintptr_t owner, unsigned rounds)
     return true;
 }
 
-static bool is_inside_a_slot(const struct slot_set *set)
+bool slots_is_inside(const struct slot_set *set)
 {
     for (uint32_t number = 0; number < slots_in_all(set); number++) {
         struct slot *slot = slot_at(set, number);
@@ -252,7 +252,7 @@ static bool is_inside_a_slot(const struct slot_set *set)
 void slots_visit(struct slot_set *set, void (*visit)(struct slot *slot, void *context),
                  void *context)
 {
-    unsigned rounds = is_inside_a_slot(set) ? 0 : DUET_RWLOCK ? ROUNDS_OF_PATIENCE : UINT_MAX;
+    unsigned rounds = slots_is_inside(set) ? 0 : DUET_RWLOCK ? ROUNDS_OF_PATIENCE : UINT_MAX;
     for (uint32_t number = 0; number < slots_in_all(set); number++) {
         struct slot *slot = slot_at(set, number);
         if (slot == NULL || slot_is_own(slot) || !revoke(slot, thread_self(), rounds))
@@ -266,7 +266,7 @@ void slots_fork_prepare(struct slot_set *set)
 {
     if (!thread_is_alone())
         slots_count(set); /* so that their number does not change any more */
-    unsigned rounds = is_inside_a_slot(set) ? 0 : ROUNDS_OF_PATIENCE;
+    unsigned rounds = slots_is_inside(set) ? 0 : ROUNDS_OF_PATIENCE;
     for (uint32_t number = 0; number < slots_in_all(set); number++) {
         struct slot *slot = slot_at(set, number);
         if (slot != NULL && slot != fork_slot(set) && !slot_is_own(slot))

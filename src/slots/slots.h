@@ -158,6 +158,9 @@ bool slot_is_own(const struct slot *slot);
 /* Whether slot_take_other can find anything: whether there can be memory in another slot. */
 bool slots_are_shared(const struct slot_set *set);
 
+/* Whether this thread is in any slot already. */
+bool slots_is_inside(const struct slot_set *set);
+
 /* All slots: those in rotation, the forking thread's and the reserves. */
 uint32_t slots_in_all(const struct slot_set *set);
 

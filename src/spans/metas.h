@@ -8,7 +8,8 @@
  * sizes are known. Records are type-stable: one that was given back may be read, and shows by
  * its check word that it is not in use. Nothing is ever unmapped. (After mallocng's meta areas.)
  *
- * Concurrency: taking and giving hold the pool's lock; looking up takes none.
+ * Concurrency: free records are a stack, from which and to which records go by compare-and-swap;
+ * the pool's lock is for making new ones, which is rare. Looking up takes no lock.
  */
 #ifndef DUET_SPANS_METAS_H
 #define DUET_SPANS_METAS_H
@@ -25,6 +26,10 @@
 /* 2^24 steps in all: more records than a 32-bit index can name. */
 #define META_AREAS 24
 
+/* The top of a pool's free records is an index; above it counts, so that a compare-and-swap sees
+ * that the stack was another one in between, how often a record was taken from there. */
+#define META_TOP_SHIFT 32
+
 /* The head of every record; what follows is its user's. */
 struct meta {
     uint64_t check;     /* the pool's secret and this address while in use, else 0 */
@@ -36,8 +41,8 @@ struct meta_pool {
     struct lock lock;
     uint32_t record_shift; /* records have 2^this bytes: sizeof(struct meta) to META_STEP_BYTES */
     uint32_t opened;       /* records that exist; indices are 1 to opened */
-    uint32_t first_free;
-    uint32_t in_use;
+    uint32_t steps_open;
+    uint64_t first_free; /* index of the topmost free record, 0 if there is none; META_TOP_SHIFT */
     uint64_t secret;
     char *areas[META_AREAS]; /* area k has 2^k steps */
     char **steps;        /* NULL, or a table of the steps' addresses, for look-ups of its owner's */
@@ -55,6 +60,10 @@ struct meta *meta_take(struct meta_pool *pool);
 
 /* Wipes the record. It must be in use and not be named anywhere any more. */
 void meta_give(struct meta_pool *pool, struct meta *meta);
+
+/* Returns the pages of free records with the highest indices to the OS; these records are as if they had
+ * never been. Says whether there were any. */
+bool metas_trim(struct meta_pool *pool);
 
 /* Indices run from 1 to this. */
 uint32_t meta_last(const struct meta_pool *pool);

@@ -4,6 +4,7 @@
 #include "base/fatal.h"
 #include "base/lock.h"
 #include "os/os.h"
+#include "spans/decay.h"
 #include "spans/metas.h"
 #include "spans/table.h"
 
@@ -24,10 +25,20 @@ struct segment {
     struct segment *previous;
 };
 
-#define SEGMENT_RECORD_BYTES 128
+#define SEGMENT_RECORD_BYTES (SEGMENT_WORDS <= 4 ? 128 : 512)
 static_assert(sizeof(struct segment) <= SEGMENT_RECORD_BYTES, "a segment fits its record");
 static_assert(SEGMENT_FIRST_BLOCKS >= 1 && SEGMENT_FIRST_BLOCKS <= SEGMENT_LAST_BLOCKS,
               "segments grow");
+
+/* Dirty free blocks that stay whatever is in use, and else this share of it: what engines give back
+ * is mostly taken again soon, in a process of any size. 2 MiB. */
+#define DIRTY_FLOOR_BLOCKS (DUET_TINY ? (size_t)32 : ((size_t)2 << 20) / BLOCK_BYTES)
+#define DIRTY_SHARE 4
+
+/* The most that a tick purges, and how much of it under one hold of the lock: 1 MiB takes some
+ * 100 us, and with a tick of 16 MiB every 10 ms more than a GiB goes in a second. */
+#define TICK_MOST_BLOCKS (DUET_TINY ? (size_t)256 : ((size_t)16 << 20) / BLOCK_BYTES)
+#define PURGE_MOST_BLOCKS (DUET_TINY ? (size_t)16 : ((size_t)1 << 20) / BLOCK_BYTES)
 
 static struct lock spans_lock = LOCK_INITIAL(LOCK_RANK_SPANS);
 static struct meta_pool segment_pool =
@@ -35,6 +46,7 @@ static struct meta_pool segment_pool =
 static struct segment *segments; /* those with a free block, lowest address first */
 static size_t next_segment_blocks = SEGMENT_FIRST_BLOCKS;
 static struct spans_count count;
+static struct decay decay; /* of dirty free blocks, in bytes; its clock is anybody's */
 
 static bool set_has(const block_set set, size_t block)
 {
@@ -95,9 +107,16 @@ static void list_remove(struct segment *segment)
     segment->next = segment->previous = NULL;
 }
 
+/* Where pages are larger than blocks, whole pages go together. */
+static size_t blocks_per_page(void)
+{
+    return max_size(os_page_bytes() / BLOCK_BYTES, 1);
+}
+
 /* Maps a segment's memory: the next size if the kernel gives it, else as much as it gives. */
 static char *map_blocks(size_t least, size_t *blocks)
 {
+    least = round_up(least, blocks_per_page());
     for (*blocks = max_size(next_segment_blocks, least);; *blocks = max_size(*blocks / 2, least)) {
         size_t length = *blocks * BLOCK_BYTES;
         char *start = os_map(length, BLOCK_BYTES);
@@ -161,6 +180,12 @@ static struct segment *find_room(size_t blocks, size_t *first)
     return add_segment(blocks);
 }
 
+static void count_dirty(size_t blocks)
+{
+    count.dirty_blocks += blocks;
+    decay_note(&decay, count.dirty_blocks * BLOCK_BYTES);
+}
+
 static bool take_locked(struct span *span, size_t blocks)
 {
     size_t first;
@@ -168,18 +193,19 @@ static bool take_locked(struct span *span, size_t blocks)
     if (segment == NULL)
         return false;
     check(segment_is_valid(segment));
-    bool zeroed = true;
+    size_t dirty = 0;
     for (size_t block = first; block < first + blocks; block++) {
-        zeroed = zeroed && !set_has(segment->dirty, block);
+        dirty += set_has(segment->dirty, block);
         set_remove(segment->free, block);
         set_add(segment->dirty, block);
     }
     segment->free_blocks -= (uint32_t)blocks;
     count.free_blocks -= blocks;
+    count_dirty(-dirty);
     if (segment->free_blocks == 0)
         list_remove(segment);
     *span = (struct span){segment->start + first * BLOCK_BYTES, (uint32_t)blocks,
-                          segment->head.index, zeroed};
+                          segment->head.index, dirty == 0};
     return true;
 }
 
@@ -210,26 +236,71 @@ void span_give(const struct span *span)
         list_add(segment);
     segment->free_blocks += span->blocks;
     count.free_blocks += span->blocks;
+    count_dirty(span->blocks);
     lock_release(&spans_lock);
 }
 
-/* Purges the free blocks that may hold something, run by run. A run that the kernel refuses
- * stays dirty. */
+/* The blocks of a word that are free and dirty. */
+static uint64_t dirty_free(const struct segment *segment, size_t word)
+{
+    return segment->free[word] & segment->dirty[word];
+}
+
+/* The end of the highest run of dirty free blocks below `block`; 0: there is none. */
+static size_t run_end_below(const struct segment *segment, size_t block)
+{
+    while (block > 0) {
+        size_t word = (block - 1) / WORD_BITS;
+        uint64_t bits =
+            dirty_free(segment, word) & ~(uint64_t)0 >> (WORD_BITS - 1 - (block - 1) % WORD_BITS);
+        if (bits != 0)
+            return word * WORD_BITS + highest_bit(bits) + 1;
+        block = word * WORD_BITS;
+    }
+    return 0;
+}
+
+static size_t run_start(const struct segment *segment, size_t end, size_t most)
+{
+    size_t start = end;
+    while (start > 0 && end - start < most && set_has(segment->free, start - 1) &&
+           set_has(segment->dirty, start - 1))
+        start--;
+    return start;
+}
+
+/* Purges blocks that are dirty and free. Refused, they stay dirty. */
+static bool purge_run(struct segment *segment, size_t start, size_t end)
+{
+    start = round_up(start, blocks_per_page());
+    end = round_down(end, blocks_per_page());
+    if (start >= end)
+        return false;
+    if (!os_purge(segment->start + start * BLOCK_BYTES, (end - start) * BLOCK_BYTES))
+        return false;
+    for (size_t block = start; block < end; block++)
+        set_remove(segment->dirty, block);
+    count_dirty(start - end);
+    return true;
+}
+
 static bool purge_segment(struct segment *segment)
 {
     bool purged = false;
-    for (size_t block = 0; block < segment->blocks; block++) {
-        size_t end = block;
-        while (end < segment->blocks && set_has(segment->free, end) && set_has(segment->dirty, end))
-            end++;
-        if (end == block ||
-            !os_purge(segment->start + block * BLOCK_BYTES, (end - block) * BLOCK_BYTES))
-            continue;
-        purged = true;
-        for (; block < end; block++)
-            set_remove(segment->dirty, block);
+    for (size_t end = segment->blocks, start; (end = run_end_below(segment, end)) > 0;
+         end = start) {
+        start = run_start(segment, end, SIZE_MAX);
+        purged |= purge_run(segment, start, end);
     }
     return purged;
+}
+
+static size_t dirty_in(const struct segment *segment)
+{
+    size_t dirty = 0;
+    for (size_t word = 0; word < SEGMENT_WORDS; word++)
+        dirty += (size_t)__builtin_popcountll(dirty_free(segment, word));
+    return dirty;
 }
 
 static bool unmap_segment(struct segment *segment)
@@ -238,9 +309,78 @@ static bool unmap_segment(struct segment *segment)
         return false;
     count.blocks -= segment->blocks;
     count.free_blocks -= segment->blocks;
+    count_dirty(-dirty_in(segment));
     list_remove(segment);
     meta_give(&segment_pool, &segment->head);
     return true;
+}
+
+static struct segment *last_segment(void)
+{
+    struct segment *last = segments;
+    while (last != NULL && last->next != NULL)
+        last = last->next;
+    return last;
+}
+
+/* Purges the highest run of dirty free blocks, of `most` at most. Returns how many; 0: there is
+ * none, or the kernel refuses. */
+static size_t purge_highest(size_t most)
+{
+    size_t purged = 0;
+    lock_take(&spans_lock);
+    for (struct segment *segment = last_segment(); segment != NULL; segment = segment->previous) {
+        size_t end = run_end_below(segment, segment->blocks);
+        if (end == 0)
+            continue;
+        size_t start = run_start(segment, end, most);
+        purged = purge_run(segment, start, end) ? end - start : 0;
+        break;
+    }
+    decay_paid(&decay, purged > 0 ? purged * BLOCK_BYTES : SIZE_MAX);
+    lock_release(&spans_lock);
+    return purged;
+}
+
+/* Segments that are free and clean cost address space alone; the lowest is kept, for what comes. */
+static void unmap_clean_segments(void)
+{
+    struct segment *kept = NULL;
+    for (struct segment *at = segments, *next; at != NULL; at = next) {
+        next = at->next;
+        if (at->free_blocks < at->blocks || dirty_in(at) > 0)
+            continue;
+        if (kept == NULL)
+            kept = at;
+        else if (!unmap_segment(at))
+            return; /* too many mappings; the next tick tries again */
+    }
+}
+
+static void note_due(uint64_t ticks)
+{
+    lock_take(&spans_lock);
+    decay_owe(&decay, count.dirty_blocks * BLOCK_BYTES, ticks);
+    size_t in_use = count.blocks - count.free_blocks;
+    size_t allowed = max_size(in_use / DIRTY_SHARE, DIRTY_FLOOR_BLOCKS);
+    if (count.dirty_blocks > allowed)
+        raise_relaxed(&decay.owed, (count.dirty_blocks - allowed) * BLOCK_BYTES);
+    unmap_clean_segments();
+    lock_release(&spans_lock);
+}
+
+/* A look at what is owed takes no lock; who acts on an old value purges what is due anyway. */
+void spans_tick(uint64_t now_ns)
+{
+    uint64_t ticks = decay_ticks(&decay, now_ns);
+    if (ticks > 0)
+        note_due(ticks);
+    for (size_t left = TICK_MOST_BLOCKS, purged = 1; purged > 0 && left > 0; left -= purged) {
+        size_t due = load_relaxed(&decay.owed) / BLOCK_BYTES;
+        if (due == 0)
+            break;
+        purged = purge_highest(min_size(min_size(due, left), PURGE_MOST_BLOCKS));
+    }
 }
 
 bool spans_trim(void)
@@ -267,13 +407,14 @@ struct spans_count spans_count(void)
 void spans_check(void)
 {
     lock_take(&spans_lock);
-    size_t free_blocks = 0;
+    size_t free_blocks = 0, dirty_blocks = 0;
     for (const struct segment *at = segments; at != NULL; at = at->next) {
         require(segment_is_valid(at) && at->free_blocks > 0);
         require(at->next == NULL || (at->next->previous == at && at->next->start > at->start));
         free_blocks += at->free_blocks;
+        dirty_blocks += dirty_in(at);
     }
-    require(free_blocks == count.free_blocks);
+    require(free_blocks == count.free_blocks && dirty_blocks == count.dirty_blocks);
     lock_release(&spans_lock);
 }
 

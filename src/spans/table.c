@@ -6,8 +6,7 @@
 static_assert(TABLE_ROOT_BITS + TABLE_LEAF_BITS + BLOCK_SHIFT == ADDRESS_BITS,
               "root, leaf and block cover an address exactly");
 
-uintptr_t table_root[TABLE_ROOT_ENTRIES];
-uint8_t table_empty_leaf[TABLE_LEAF_ENTRIES];
+struct table table;
 
 static uintptr_t block_of(const void *ptr)
 {
@@ -17,8 +16,8 @@ static uintptr_t block_of(const void *ptr)
 /* NULL where there is no leaf yet. */
 static struct table_leaf *leaf_of(uintptr_t block)
 {
-    uintptr_t distance = load_acquire(&table_root[block >> TABLE_LEAF_BITS]);
-    return distance == 0 ? NULL : (struct table_leaf *)((uintptr_t)table_empty_leaf + distance);
+    uintptr_t distance = load_acquire(&table.root[block >> TABLE_LEAF_BITS]);
+    return distance == 0 ? NULL : (struct table_leaf *)((uintptr_t)table.empty_leaf + distance);
 }
 
 static bool add_leaf(uintptr_t leaf_number)
@@ -26,8 +25,8 @@ static bool add_leaf(uintptr_t leaf_number)
     struct table_leaf *leaf = os_map_sparse(sizeof *leaf);
     if (leaf == NULL)
         return false;
-    uintptr_t distance = (uintptr_t)leaf - (uintptr_t)table_empty_leaf;
-    if (!cas_release(&table_root[leaf_number], (uintptr_t)0, distance))
+    uintptr_t distance = (uintptr_t)leaf - (uintptr_t)table.empty_leaf;
+    if (!cas_release(&table.root[leaf_number], (uintptr_t)0, distance))
         os_unreserve(leaf, sizeof *leaf); /* another thread was faster */
     return true;
 }
@@ -39,7 +38,7 @@ bool table_cover(const void *start, size_t length)
     if (last >= TABLE_ROOT_ENTRIES)
         return false; /* an address that only a hint can bring about */
     for (uintptr_t number = first; number <= last; number++)
-        if (load_relaxed(&table_root[number]) == 0 && !add_leaf(number))
+        if (load_relaxed(&table.root[number]) == 0 && !add_leaf(number))
             return false;
     return true;
 }

@@ -29,10 +29,10 @@
 
 /* Class bytes. Those from TABLE_ENGINE_FIRST to TABLE_ENGINE_LAST are the engine's to define. */
 enum {
-    TABLE_FOREIGN = 0, /* not ours, or not in use, or not the first block of a large one */
+    TABLE_FOREIGN = 0, /* not ours, or not in use, or no large one starts in it */
     TABLE_ENGINE_FIRST = 1,
     TABLE_ENGINE_LAST = 250,
-    TABLE_LARGE = 255, /* the first block of a large block; the meta is its record */
+    TABLE_LARGE = 255, /* a large block starts in it; the meta is its record */
 };
 
 struct table_leaf {
@@ -40,8 +40,12 @@ struct table_leaf {
     uint32_t meta[TABLE_LEAF_ENTRIES];
 };
 
-extern uintptr_t table_root[TABLE_ROOT_ENTRIES];
-extern uint8_t table_empty_leaf[TABLE_LEAF_ENTRIES]; /* class bytes alone; never written */
+/* In one, so that one address leads to both. */
+struct table {
+    uintptr_t root[TABLE_ROOT_ENTRIES];
+    uint8_t empty_leaf[TABLE_LEAF_ENTRIES]; /* class bytes alone; never written */
+};
+extern struct table table;
 
 /* What a mark stands for: 4 KiB, whatever the page size, and no more than a block. */
 #define TABLE_MARK_SHIFT 12
@@ -55,7 +59,7 @@ ALWAYS_INLINE uint8_t table_class(const void *ptr)
     uintptr_t leaf_number = block >> TABLE_LEAF_BITS;
     if (unlikely(leaf_number >= TABLE_ROOT_ENTRIES))
         return TABLE_FOREIGN;
-    uintptr_t leaf = (uintptr_t)table_empty_leaf + load_relaxed(&table_root[leaf_number]);
+    uintptr_t leaf = (uintptr_t)table.empty_leaf + load_relaxed(&table.root[leaf_number]);
     return load_relaxed((const uint8_t *)leaf + (block & (TABLE_LEAF_ENTRIES - 1)));
 }
 
@@ -66,11 +70,11 @@ ALWAYS_INLINE bool table_is_marked(const void *ptr)
     uintptr_t leaf_number = block >> TABLE_LEAF_BITS;
     if (unlikely(leaf_number >= TABLE_ROOT_ENTRIES))
         return false;
-    uintptr_t distance = load_relaxed(&table_root[leaf_number]);
+    uintptr_t distance = load_relaxed(&table.root[leaf_number]);
     if (unlikely(distance == 0))
         return false;
     const struct table_leaf *leaf =
-        (const struct table_leaf *)((uintptr_t)table_empty_leaf + distance);
+        (const struct table_leaf *)((uintptr_t)table.empty_leaf + distance);
     uint32_t marks = load_relaxed(&leaf->meta[block & (TABLE_LEAF_ENTRIES - 1)]);
     return (marks >> ((uintptr_t)ptr >> TABLE_MARK_SHIFT) % TABLE_MARKS) & 1;
 }

@@ -23,7 +23,11 @@ names() { # [single | threads]
 }
 
 library() { # ENGINE | libc
-    [ "$1" = libc ] || echo "$DUET_BUILD/libduet-$1.so"
+    case $1 in
+    libc) ;;
+    duet) echo "$DUET_BUILD/libduet.so" ;;
+    *) echo "$DUET_BUILD/libduet-$1.so" ;;
+    esac
 }
 
 faulty() { # FAULT WORDS...

@@ -46,6 +46,14 @@ teardown() {
     done
 }
 
+# The file that an engine's library is in.
+library_file() { # ENGINE
+    case $1 in
+    duet) echo libduet.so ;;
+    *) echo "libduet-$1.so" ;;
+    esac
+}
+
 counters_files() {
     find /dev/shm /tmp -maxdepth 1 -name 'duet-counters-*' 2>/dev/null | sort
 }

@@ -59,7 +59,7 @@ compare() { # WITH [OPTION...] -- PROG...
     run -0 --separate-stderr "$duet" compare --list
     [[ ${lines[0]} == glibc* ]]
     for engine in $DUET_ENGINES; do
-        [[ $output == *"$DUET_BUILD/libduet-$engine.so"* ]]
+        [[ $output == *"$DUET_BUILD/$(library_file "$engine")"* ]]
     done
 }
 

@@ -9,7 +9,7 @@ bats_require_minimum_version 1.5.0
 load cli.bash
 
 # The engine that runs where none is asked for.
-default=smp
+default=duet
 
 wait_until() { # COMMAND...: up to 10 s
     local i
@@ -105,13 +105,13 @@ wait_until() { # COMMAND...: up to 10 s
     done
     grep -q "(default: $default)" <<<"$output"
     run -0 --separate-stderr "$duet" run cat /proc/self/maps
-    [[ $output == *"/report/libduet-$default.so"* ]]
+    [[ $output == *"/report/libduet.so"* ]]
 }
 
 @test "a library whose path cannot be preloaded is refused" {
     mkdir -p "$work/a b/report"
     cp "$duet" "$work/a b/"
-    cp "$DUET_BUILD/report/libduet-$default.so" "$work/a b/report/"
+    cp "$DUET_BUILD/report/libduet.so" "$work/a b/report/"
     run -125 "$work/a b/duet" run true
     [[ $output == *"cannot be preloaded"* ]]
 }
@@ -119,9 +119,9 @@ wait_until() { # COMMAND...: up to 10 s
 @test "an installed tree is found from the tool's own place" {
     mkdir -p "$work/usr/bin" "$work/usr/lib/duet/report"
     cp "$duet" "$work/usr/bin/"
-    cp "$DUET_BUILD/report/libduet-$default.so" "$work/usr/lib/duet/report/"
+    cp "$DUET_BUILD/report/libduet.so" "$work/usr/lib/duet/report/"
     run -0 --separate-stderr "$work/usr/bin/duet" run cat /proc/self/maps
-    [[ $output == *"$work/usr/lib/duet/report/libduet-$default.so"* ]]
+    [[ $output == *"$work/usr/lib/duet/report/libduet.so"* ]]
 }
 
 # ---- The program and its status ------------------------------------------------------------
@@ -349,7 +349,7 @@ END
 
 @test "the library goes in front of what is preloaded already" {
     LD_PRELOAD=libm.so.6 run -0 --separate-stderr "$duet" run -- sh -c 'echo $LD_PRELOAD'
-    [[ $output == */report/libduet-$default.so:libm.so.6 ]]
+    [[ $output == */report/libduet.so:libm.so.6 ]]
 }
 
 @test "options are joined, and -o comes last" {
@@ -500,7 +500,7 @@ os._exit(0)'
     # A library that does nothing is as good as one that the loader left out.
     mkdir "$work/report"
     cp "$duet" "$work/"
-    : | compile report/libduet-$default.so -shared
+    : | compile report/libduet.so -shared
     run -5 --separate-stderr "$work/duet" run --json "$work/report.json" -- sh -c 'exit 5'
     [[ $stderr == *"was not loaded"* ]]
     [[ $stderr != *"peak"* ]]

@@ -8,7 +8,7 @@ bats_require_minimum_version 1.5.0
 load cli.bash
 
 # The engine that runs where none is asked for.
-default=smp
+default=duet
 
 setup() {
     setup_duet
@@ -673,7 +673,7 @@ END
     [[ $output == "duet: python3 played on $default, with 5 threads"* ]]
     grep -q 'ns an operation' <<<"$output"
     grep -q 'without the player.s own' <<<"$output"
-    for name in glibc $DUET_ENGINES "$DUET_BUILD/libduet-$default.so"; do
+    for name in glibc $DUET_ENGINES "$DUET_BUILD/libduet-smp.so"; do
         [ "$(replay 'r["allocator"], r["mode"], r["seconds"] > 0, r["peak_rss_kib"] > 1000' \
             --with "$name" "$traces/python.trace")" = "('$(basename "$name" .so |
             sed "s/^lib//")', 'parallel', True, True)" ]

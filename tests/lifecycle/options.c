@@ -2,7 +2,7 @@
  * A program for the tests of DUET_OPTIONS: allocates a little, and prints whether the kernel
  * holds it to be privileged (AT_SECURE). What else it does is up to its arguments:
  *
- *   options slots THREADS   each of so many threads allocates; prints 'slots N', those in use
+ *   options slots THREADS   so many threads at once allocate; prints 'slots N', those in use
  *   options large BYTES     allocates a block of that length; prints 'large', and 'no huge pages'
  *                           if the kernel was told to keep them off it
  *
@@ -56,19 +56,25 @@ static void print_huge_pages(size_t size)
     puts(strstr(flags, " nh") != NULL ? "large, no huge pages" : "large");
 }
 
+static pthread_barrier_t all_have_allocated;
+
 static void *run(void *unused)
 {
     use_heap(1000);
+    pthread_barrier_wait(&all_have_allocated);
     return unused;
 }
 
 static void print_slots_in_use(unsigned long threads)
 {
-    for (unsigned long i = 0; i < threads; i++) {
-        pthread_t thread;
-        CHECK(pthread_create(&thread, NULL, run, NULL) == 0);
-        CHECK(pthread_join(thread, NULL) == 0);
-    }
+    pthread_t *running = calloc(threads, sizeof *running);
+    CHECK(running != NULL);
+    CHECK(pthread_barrier_init(&all_have_allocated, NULL, (unsigned)threads) == 0);
+    for (unsigned long i = 0; i < threads; i++)
+        CHECK(pthread_create(&running[i], NULL, run, NULL) == 0);
+    for (unsigned long i = 0; i < threads; i++)
+        CHECK(pthread_join(running[i], NULL) == 0);
+    free(running);
     printf("slots %zu\n", heap_stats().slots);
 }
 

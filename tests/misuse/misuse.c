@@ -124,6 +124,14 @@ static void free_second_half_of_cell(void)
     free(accuse(cell + malloc_usable_size(cell) / 32 * 16));
 }
 
+/* duet: in a group of several blocks, also in a tiny build. */
+#define WIDE_BYTES 3000
+
+static void free_interior_of_wide(void)
+{
+    free(accuse(cell_among_others(WIDE_BYTES) + 1024));
+}
+
 static void free_twice(size_t size)
 {
     void *cell = cell_among_others(size);
@@ -144,6 +152,11 @@ static void free_small_twice(void)
 static void free_middling_twice(void)
 {
     free_twice(1000);
+}
+
+static void free_wide_twice(void)
+{
+    free_twice(WIDE_BYTES);
 }
 
 static void free_big_twice(void)
@@ -168,10 +181,47 @@ static void free_twice_with_another_between(void)
     free(accuse(opaque(cell)));
 }
 
+/* What slots hold goes back to where it came from, as it does in time. */
+static void trim(void)
+{
+#ifdef DUET_NAMES
+    duet_trim();
+#else
+    malloc_trim(0);
+#endif
+}
+
+/* Then the two are side by side. */
+static void free_twice_with_another_between_and_trim(void)
+{
+    void *cell = cell_among_others(100);
+    void *other = cell_among_others(100);
+    free(cell);
+    free(other);
+    free(accuse(opaque(cell)));
+    trim();
+}
+
+/* Then the first is where it belongs as the second comes. */
+static void free_twice_with_a_trim_between(void)
+{
+    void *cell = cell_among_others(100);
+    free(cell);
+    trim();
+    free(accuse(opaque(cell)));
+    trim();
+}
+
 static void free_never_handed_out(void)
 {
     unsigned char *cell = cell_among_others(100);
     free(accuse(cell + 2 * engine_facts()->cell_of_100)); /* in a group just begun */
+}
+
+static void free_never_handed_out_and_trim(void)
+{
+    free_never_handed_out();
+    trim();
 }
 
 static void free_large_twice(void)
@@ -424,91 +474,114 @@ static void free_the_cell_of_a_nested_group(void)
 /* The checked build is the first to see it, by a broken invariant. */
 #define UNLESS_CHECKED(what) (DUET_CHECKED ? NULL : (what))
 
+/* In smp's tiny build WIDE_BYTES are beyond the classes. */
+#define IF_TINY(block, cell) (DUET_TINY ? (block) : (cell))
+
 struct misuse {
     const char *name;
     void (*body)(void);
     const char *call;
     /* What each engine says; NULL: it cannot know, and the row is left out. */
+    const char *duet;
     const char *smp;
     const char *ng;
 };
 
 static const struct misuse misuses[] = {
-    {"crash on purpose", crash_on_purpose, "free", REHEARSAL, REHEARSAL},
-    {"do nothing", do_nothing, "free", REHEARSAL, REHEARSAL},
+    {"crash on purpose", crash_on_purpose, "free", REHEARSAL, REHEARSAL, REHEARSAL},
+    {"do nothing", do_nothing, "free", REHEARSAL, REHEARSAL, REHEARSAL},
 
-    {"free of the stack", free_stack, "free", NOT_OURS, NOT_OURS},
-    {"free of a global", free_global, "free", NOT_OURS, NOT_OURS},
-    {"free of a function", free_text, "free", NOT_OURS, NOT_OURS},
-    {"free of a wild pointer", free_wild, "free", NOT_OURS, NOT_OURS},
-    {"free of a small integer", free_low, "free", NOT_OURS, NOT_OURS},
-    {"free of more than 48 bits", free_above_48_bits, "free", NOT_OURS, NOT_OURS},
-    {"free of the last address", free_top, "free", NOT_OURS, NOT_OURS},
-    {"free of a tagged cell", free_tagged, "free", NOT_OURS, NOT_OURS},
-    {"free of a mapping", free_mapped, "free", NOT_OURS, NOT_OURS},
-    {"free inside a small cell", free_interior_of_small, "free", NOT_A_CELL, NOT_A_CELL_OR_HEADER},
-    {"free of an odd address", free_misaligned, "free", NOT_A_CELL, NOT_A_CELL},
-    {"free 8 bytes into the smallest", free_smallest_off_by_8, "free", NOT_A_CELL, NOT_A_CELL},
-    {"free half way in a cell", free_second_half_of_cell, "free", NOT_A_CELL, NOT_A_CELL_OR_HEADER},
-    {"free the smallest twice", free_smallest_twice, "free", TWICE, TWICE},
-    {"free a small cell twice", free_small_twice, "free", TWICE, TWICE},
-    {"free a middling cell twice", free_middling_twice, "free", TWICE, TWICE},
-    {"free after realloc moved it", free_twice_after_realloc, "free", TWICE, TWICE},
-    {"free twice, not in a row", free_twice_with_another_between, "free", IF_CHECKED(TWICE), TWICE},
+    {"free of the stack", free_stack, "free", NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free of a global", free_global, "free", NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free of a function", free_text, "free", NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free of a wild pointer", free_wild, "free", NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free of a small integer", free_low, "free", NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free of more than 48 bits", free_above_48_bits, "free", NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free of the last address", free_top, "free", NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free of a tagged cell", free_tagged, "free", NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free of a mapping", free_mapped, "free", NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free inside a small cell", free_interior_of_small, "free", NOT_A_CELL, NOT_A_CELL,
+     NOT_A_CELL_OR_HEADER},
+    {"free of an odd address", free_misaligned, "free", NOT_A_CELL, NOT_A_CELL, NOT_A_CELL},
+    {"free 8 bytes into the smallest", free_smallest_off_by_8, "free", NOT_A_CELL, NOT_A_CELL,
+     NOT_A_CELL},
+    {"free half way in a cell", free_second_half_of_cell, "free", NOT_A_CELL, NOT_A_CELL,
+     NOT_A_CELL_OR_HEADER},
+    {"free inside a wide cell", free_interior_of_wide, "free", NOT_A_CELL,
+     IF_TINY(NOT_A_BLOCK, NOT_A_CELL), NOT_A_CELL_OR_HEADER},
+    {"free the smallest twice", free_smallest_twice, "free", TWICE, TWICE, TWICE},
+    {"free a small cell twice", free_small_twice, "free", TWICE, TWICE, TWICE},
+    {"free a middling cell twice", free_middling_twice, "free", TWICE, TWICE, TWICE},
+    {"free a wide cell twice", free_wide_twice, "free", TWICE, IF_TINY(NOT_OURS, TWICE), NOT_OURS},
+    {"free after realloc moved it", free_twice_after_realloc, "free", TWICE, TWICE, TWICE},
+    {"free twice, not in a row", free_twice_with_another_between, "free", IF_CHECKED(TWICE),
+     IF_CHECKED(TWICE), TWICE},
+    {"free twice, not in a row, and trim", free_twice_with_another_between_and_trim, "free", TWICE,
+     IF_CHECKED(TWICE), TWICE},
+    {"free twice, with a trim between", free_twice_with_a_trim_between, "free", TWICE, TWICE,
+     TWICE},
     {"free what was never handed out", free_never_handed_out, "free", IF_CHECKED(TWICE),
+     IF_CHECKED(TWICE), NOT_A_CELL_OR_HEADER},
+    {"free what was never handed out, and trim", free_never_handed_out_and_trim, "free", TWICE,
+     IF_CHECKED(TWICE), NOT_A_CELL_OR_HEADER},
+    {"free a big cell twice", free_big_twice, "free", NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free a large block twice", free_large_twice, "free", NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free inside a large block", free_interior_of_large, "free", NOT_A_BLOCK, NOT_A_BLOCK,
      NOT_A_CELL_OR_HEADER},
-    {"free a big cell twice", free_big_twice, "free", NOT_OURS, NOT_OURS},
-    {"free a large block twice", free_large_twice, "free", NOT_OURS, NOT_OURS},
-    {"free inside a large block", free_interior_of_large, "free", NOT_A_BLOCK,
+    {"free of a page of a large block", free_page_of_large, "free", NOT_A_BLOCK, NOT_A_BLOCK,
+     NOT_A_BLOCK},
+    {"realloc of the stack", realloc_stack, "realloc", NOT_OURS, NOT_OURS, NOT_OURS},
+    {"realloc inside a cell", realloc_interior, "realloc", NOT_A_CELL, NOT_A_CELL,
      NOT_A_CELL_OR_HEADER},
-    {"free of a page of a large block", free_page_of_large, "free", NOT_A_BLOCK, NOT_A_BLOCK},
-    {"realloc of the stack", realloc_stack, "realloc", NOT_OURS, NOT_OURS},
-    {"realloc inside a cell", realloc_interior, "realloc", NOT_A_CELL, NOT_A_CELL_OR_HEADER},
-    {"usable size of a global", usable_size_of_global, "malloc_usable_size", NOT_OURS, NOT_OURS},
+    {"usable size of a global", usable_size_of_global, "malloc_usable_size", NOT_OURS, NOT_OURS,
+     NOT_OURS},
     {"usable size inside a cell", usable_size_of_interior, "malloc_usable_size", NOT_A_CELL,
-     NOT_A_CELL_OR_HEADER},
+     NOT_A_CELL, NOT_A_CELL_OR_HEADER},
     {"usable size inside a large block", usable_size_inside_large, "malloc_usable_size",
-     NOT_A_BLOCK, NOT_A_BLOCK},
+     NOT_A_BLOCK, NOT_A_BLOCK, NOT_A_BLOCK},
 
-    {"free with a larger size", free_with_a_larger_size, "free_sized", IF_CHECKED(OTHER_SIZE),
+    {"free with a larger size", free_with_a_larger_size, "free_sized", OTHER_SIZE,
+     IF_CHECKED(OTHER_SIZE), OTHER_SIZE},
+    {"free with a smaller size", free_with_a_smaller_size, "free_sized", OTHER_SIZE,
+     IF_CHECKED(OTHER_SIZE), OTHER_SIZE},
+    {"free with a size off by one", free_with_a_size_off_by_one, "free_sized", NULL, NULL,
      OTHER_SIZE},
-    {"free with a smaller size", free_with_a_smaller_size, "free_sized", IF_CHECKED(OTHER_SIZE),
-     OTHER_SIZE},
-    {"free with a size off by one", free_with_a_size_off_by_one, "free_sized", NULL, OTHER_SIZE},
-    {"free a large block as small", free_large_as_small, "free_sized", IF_CHECKED(OTHER_SIZE),
-     OTHER_SIZE},
-    {"free a small cell as large", free_small_as_large, "free_sized", IF_CHECKED(OTHER_SIZE),
-     OTHER_SIZE},
-    {"free with another alignment", free_with_another_alignment, "free_sized",
+    {"free a large block as small", free_large_as_small, "free_sized", OTHER_SIZE,
+     IF_CHECKED(OTHER_SIZE), OTHER_SIZE},
+    {"free a small cell as large", free_small_as_large, "free_sized", OTHER_SIZE,
+     IF_CHECKED(OTHER_SIZE), OTHER_SIZE},
+    {"free with another alignment", free_with_another_alignment, "free_sized", OTHER_SIZE,
      IF_CHECKED(OTHER_SIZE), OTHER_SIZE},
 
-    {"a byte too many", free_after_a_byte_too_many, "free", NULL, BEHIND},
+    {"a byte too many", free_after_a_byte_too_many, "free", NULL, NULL, BEHIND},
     {"a byte too many in a full cell", free_after_a_byte_too_many_in_a_full_cell, "free", NULL,
-     BEHIND},
-    {"all that the cell has left", free_after_filling_the_slack, "free", NULL, BEHIND},
-    {"the next cell's header", free_after_overwriting_the_next_header, "free", NULL, BEHIND},
-    {"into the next cell", free_after_writing_into_the_next_cell, "free", NULL, BEHIND},
+     NULL, BEHIND},
+    {"all that the cell has left", free_after_filling_the_slack, "free", NULL, NULL, BEHIND},
+    {"the next cell's header", free_after_overwriting_the_next_header, "free", NULL, NULL, BEHIND},
+    {"into the next cell", free_after_writing_into_the_next_cell, "free", NULL, NULL, BEHIND},
     {"a byte too many, middling cell", free_of_a_middling_cell_after_a_byte_too_many, "free", NULL,
+     NULL, BEHIND},
+    {"a byte too many, big cell", free_of_a_big_cell_after_a_byte_too_many, "free", NULL, NULL,
      BEHIND},
-    {"a byte too many, big cell", free_of_a_big_cell_after_a_byte_too_many, "free", NULL, BEHIND},
     {"a byte too many, large block", free_of_a_large_block_after_a_byte_too_many, "free", NULL,
-     BEHIND},
+     NULL, BEHIND},
     {"a byte too many, found by realloc in place", realloc_after_a_byte_too_many, "realloc", NULL,
-     BEHIND},
+     NULL, BEHIND},
     {"a byte too many, found by realloc elsewhere", realloc_elsewhere_after_a_byte_too_many,
-     "realloc", NULL, BEHIND},
+     "realloc", NULL, NULL, BEHIND},
     {"a byte too many, found by asking for the size", usable_size_after_a_byte_too_many,
-     "malloc_usable_size", NULL, BEHIND},
-    {"a header of letters", free_with_an_overwritten_header, "free", NULL, NOT_A_CELL_OR_HEADER},
-    {"a header of zeros", free_with_a_header_of_zeros, "free", NULL, NOT_A_CELL_OR_HEADER},
-    {"into a free cell", write_behind_the_end_and_into_a_free_cell, "malloc", NULL,
+     "malloc_usable_size", NULL, NULL, BEHIND},
+    {"a header of letters", free_with_an_overwritten_header, "free", NULL, NULL,
+     NOT_A_CELL_OR_HEADER},
+    {"a header of zeros", free_with_a_header_of_zeros, "free", NULL, NULL, NOT_A_CELL_OR_HEADER},
+    {"into a free cell", write_behind_the_end_and_into_a_free_cell, "malloc", NULL, NULL,
      UNLESS_CHECKED(FREE_AND_WRITTEN)},
 
-    {"a forged group, a real meta", free_in_a_forged_group_of_a_real_meta, "free", NULL,
+    {"a forged group, a real meta", free_in_a_forged_group_of_a_real_meta, "free", NULL, NULL,
      NOT_A_CELL_OR_HEADER},
-    {"a forged group, no meta", free_in_a_forged_group_of_no_meta, "free", NULL,
+    {"a forged group, no meta", free_in_a_forged_group_of_no_meta, "free", NULL, NULL,
      NOT_A_CELL_OR_HEADER},
-    {"free of a cell that holds a group", free_the_cell_of_a_nested_group, "free", NULL,
+    {"free of a cell that holds a group", free_the_cell_of_a_nested_group, "free", NULL, NULL,
      NOT_A_CELL},
 };
 
@@ -516,7 +589,10 @@ enum { ROW_UNEXPECTED = 1, FIRST_REAL_ROW = 2 };
 
 static const char *what_is_said(const struct misuse *misuse)
 {
-    return strcmp(engine_facts()->name, "smp") == 0 ? misuse->smp : misuse->ng;
+    const char *engine = engine_facts()->name;
+    if (strcmp(engine, "duet") == 0)
+        return misuse->duet;
+    return strcmp(engine, "smp") == 0 ? misuse->smp : misuse->ng;
 }
 
 /* ---- The harness -------------------------------------------------------------------------- */

@@ -11,11 +11,11 @@ teardown() {
     stop_server
 }
 
-@test "sqlite3: a million rows in memory" {
+@test "sqlite3: 300,000 rows in memory" {
     need_program sqlite3
     cat >work.sql <<'END'
 CREATE TABLE numbers (id INTEGER PRIMARY KEY, key INTEGER, text TEXT);
-WITH RECURSIVE count(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM count WHERE i < 1000000)
+WITH RECURSIVE count(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM count WHERE i < 300000)
 INSERT INTO numbers SELECT i, (i * 7919) % 100003, 'text of row ' || i FROM count;
 CREATE INDEX by_key ON numbers (key);
 SELECT count(*), sum(key), max(length(text)) FROM numbers;

@@ -122,8 +122,10 @@ static void resize_within_a_class_succeeds(void **state)
         assert_null(duet_remap(block, most, 16, most + 1));
         if (engine_facts()->whole_cells_are_usable) {
             assert_int_equal(most, usable_bytes(length));
-            assert_int_equal(most, usable_bytes(least));
+            bool may_be_less = engine_facts()->stays_for_three_quarters && least == most / 4 * 3;
+            assert_true(may_be_less || usable_bytes(least) == most);
             assert_true(least == 1 || usable_bytes(least - 1) < most);
+            assert_true(!engine_facts()->stays_for_three_quarters || least <= most / 4 * 3);
         }
         assert_int_equal(errno, ERRNO_MARK);
         assert_true(is_filled(block, 0x19, most));
@@ -240,24 +242,27 @@ static void remap_keeps_content_and_alignment(void **state)
     }
 }
 
+/* So much of a block with a mapping of its own is written to. */
+#define WRITTEN_BYTES ((size_t)16 << 20)
+
 static void remap_moves_pages_rather_than_refuse(void **state)
 {
     (void)state;
-    size_t length = (size_t)16 << 20;
+    size_t length = engine_facts()->mapped_bytes;
     unsigned char *block = duet_alloc(length, length);
     assert_non_null(block);
-    memset(block, 0x64, length);
-    unsigned char *moved = duet_remap(block, length, length, length * 4);
+    memset(block, 0x64, WRITTEN_BYTES);
+    unsigned char *moved = duet_remap(block, length, length, length * 2);
     if (!engine_facts()->moves_at_any_alignment && moved == NULL) {
-        assert_true(is_filled(block, 0x64, length));
+        assert_true(is_filled(block, 0x64, WRITTEN_BYTES));
         duet_free(block, length, length);
         return;
     }
-    assert_non_null(moved); /* no address space is short of 64 MiB here */
+    assert_non_null(moved); /* no address space is short of so much here */
     assert_true(is_aligned(moved, length));
-    assert_true(is_filled(moved, 0x64, length));
-    assert_true(is_filled(moved + length, 0, 3 * length));
-    duet_free(moved, length * 4, length);
+    assert_true(is_filled(moved, 0x64, WRITTEN_BYTES));
+    assert_true(is_filled(moved + length, 0, WRITTEN_BYTES));
+    duet_free(moved, length * 2, length);
 }
 
 /* Makes sure that nothing can grow far beyond `address`: takes the page there, or finds it taken,
@@ -288,20 +293,20 @@ static size_t page_faults(void)
 static void remap_never_copies(void **state)
 {
     (void)state;
-    size_t length = (size_t)32 << 20;
+    size_t length = engine_facts()->mapped_bytes;
     unsigned char *block = duet_alloc(length, 16);
     assert_non_null(block);
-    memset(block, 0x65, length);
+    memset(block, 0x65, WRITTEN_BYTES);
     void *behind[2];
     put_fence(block + length, behind);
     size_t before = page_faults();
     unsigned char *moved = duet_remap(block, length, 16, 2 * length);
     assert_non_null(moved);
     assert_ptr_not_equal(moved, block);
-    assert_true(is_filled(moved, 0x65, length));
+    assert_true(is_filled(moved, 0x65, WRITTEN_BYTES));
     size_t faults = page_faults() - before;
     if (!UNDER_SANITIZER) /* whose shadows fault as well */
-        assert_true(faults < length / page / 16);
+        assert_true(faults < WRITTEN_BYTES / page / 16);
     remove_fence(behind);
     duet_free(moved, 2 * length, 16);
 }

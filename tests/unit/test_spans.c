@@ -11,6 +11,8 @@
 #define SPANS 400
 #define OPERATIONS 20000
 #define CLASS_MARK 200
+#define SECOND_NS ((uint64_t)1000000000)
+#define DIRTY_FLOOR 32 /* blocks that may be dirty whatever is in use */
 
 static uint64_t random_state = 88172645463325252u;
 
@@ -65,6 +67,16 @@ static void give_all(void)
         give_one(taken_count - 1);
 }
 
+/* Calls the tick so often in so many seconds of a clock of our own. */
+static void pass(unsigned seconds, unsigned calls_per_second)
+{
+    static uint64_t now_ns = 1;
+    for (unsigned i = 0; i < seconds * calls_per_second; i++) {
+        now_ns += SECOND_NS / calls_per_second;
+        spans_tick(now_ns);
+    }
+}
+
 static size_t mostly_small(void)
 {
     return 1 + random_below(random_below(8) == 0 ? SPAN_MAX_BLOCKS : min_size(4, SPAN_MAX_BLOCKS));
@@ -78,10 +90,12 @@ static void random_takes_and_gives_stay_apart(void **state)
             take_one(mostly_small(), (uint32_t)operation);
         else
             give_one(random_below(taken_count));
-        if (operation % 500 == 0) {
+        if (operation % 1000 == 500)
+            pass(1, 1 + (unsigned)random_below(20));
+        if (operation % 1000 == 0)
             spans_trim();
+        if (operation % 500 == 0)
             spans_check();
-        }
     }
     give_all();
     spans_check();
@@ -121,6 +135,65 @@ static void trim_returns_whole_segments_and_purges_the_rest(void **state)
     give_all();
 }
 
+/* Takes that many blocks, one by one, and gives every n-th. */
+static void leave_dirty(size_t blocks, size_t n)
+{
+    while (taken_count < blocks)
+        take_one(1, 1);
+    for (size_t i = blocks; i-- > 0;)
+        if (i % n == 0)
+            give_one(i);
+}
+
+static void dirty_blocks_halve_in_a_second(void **state)
+{
+    (void)state;
+    static const unsigned calls_per_second[] = {1, 2, 7, 100, 5000};
+    for (size_t i = 0; i < sizeof calls_per_second / sizeof *calls_per_second; i++) {
+        spans_trim();
+        leave_dirty(SPANS, 8);
+        assert_int_equal(spans_count().dirty_blocks, SPANS / 8);
+        pass(1, 8); /* so far they were not unused the whole time; now they are */
+        size_t before = spans_count().dirty_blocks;
+        pass(1, calls_per_second[i]);
+        size_t after = spans_count().dirty_blocks;
+        assert_in_range(after, before * 35 / 100, before * 65 / 100);
+        pass(30, calls_per_second[i]);
+        assert_int_equal(spans_count().dirty_blocks, 0);
+        spans_check();
+        give_all();
+    }
+}
+
+static void dirty_blocks_are_bounded_by_what_is_in_use(void **state)
+{
+    (void)state;
+    spans_trim();
+    pass(1, 8);
+    leave_dirty(SPANS, 2);
+    size_t in_use = spans_count().blocks - spans_count().free_blocks;
+    assert_int_equal(spans_count().dirty_blocks, SPANS / 2);
+    pass(1, 8);
+    assert_true(spans_count().dirty_blocks <= max_size(in_use / 4, DIRTY_FLOOR));
+    take_one(1, 1); /* the lowest address is the last to go */
+    assert_false(taken[taken_count - 1].zeroed);
+    give_all();
+}
+
+static void free_segments_are_unmapped_when_they_are_clean(void **state)
+{
+    (void)state;
+    while (taken_count < 20)
+        take_one(SPAN_MAX_BLOCKS, 1);
+    give_all();
+    pass(20, 100);
+    assert_int_equal(spans_count().dirty_blocks, 0);
+    assert_true(spans_count().blocks <= SPAN_MAX_BLOCKS);
+    spans_check();
+    take_one(SPAN_MAX_BLOCKS, 1);
+    give_all();
+}
+
 static void a_block_that_was_used_is_not_taken_for_zero(void **state)
 {
     (void)state;
@@ -156,6 +229,9 @@ int main(void)
         cmocka_unit_test(random_takes_and_gives_stay_apart),
         cmocka_unit_test(counts_are_those_of_the_model),
         cmocka_unit_test(trim_returns_whole_segments_and_purges_the_rest),
+        cmocka_unit_test(dirty_blocks_halve_in_a_second),
+        cmocka_unit_test(dirty_blocks_are_bounded_by_what_is_in_use),
+        cmocka_unit_test(free_segments_are_unmapped_when_they_are_clean),
         cmocka_unit_test(a_block_that_was_used_is_not_taken_for_zero),
         cmocka_unit_test(giving_twice_stops_the_program),
     };

@@ -195,6 +195,11 @@ bool engine_resize(void *cell, size_t class, size_t length, size_t align);
 /* Returns what can be returned to the OS; says whether there was anything. */
 bool engine_trim(void);
 
+/* What is to be done ten times a second, if anybody calls. Nothing: ng returns what is free at once. */
+static inline void engine_tick(void)
+{
+}
+
 struct engine_options {
     uint32_t slots; /* how many; 0: as many as CPUs, counted now */
     bool purge;     /* whole pages inside a cell go back as it is freed */

@@ -224,8 +224,9 @@ static bool move_claimed(struct cell *cell, size_t old_length, size_t length)
     return false;
 }
 
-void *large_remap(void *ptr, size_t new_length, size_t align, const char *call)
+void *large_remap(void *ptr, size_t new_length, size_t align, bool may_copy, const char *call)
 {
+    (void)may_copy;
     struct cell cell;
     size_t old_length = claim(ptr, call, &cell);
     bool done = resize_claimed(&cell, old_length, new_length) ||

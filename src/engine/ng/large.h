@@ -24,8 +24,8 @@ size_t large_bytes(const void *ptr, const char *call);
 bool large_resize(void *ptr, size_t new_length, const char *call);
 
 /* As large_resize, but may move the block to another multiple of `align`, if that is no more than a
- * page. NULL: refused. */
-void *large_remap(void *ptr, size_t new_length, size_t align, const char *call);
+ * page. Pages move, `may_copy` or not: nothing is ever copied. NULL: refused. */
+void *large_remap(void *ptr, size_t new_length, size_t align, bool may_copy, const char *call);
 
 /* What stays in spite of being unmapped stays with the contexts, and is tried again there. */
 static inline bool large_trim(void)
@@ -44,8 +44,9 @@ static inline void large_fork_prepare(void)
 {
 }
 
-static inline void large_fork_end(void)
+static inline void large_fork_end(bool child)
 {
+    (void)child;
 }
 
 #endif

@@ -223,6 +223,11 @@ static inline bool engine_trim(void)
     return false;
 }
 
+/* What is to be done ten times a second, if anybody calls. Nothing: smp keeps all small memory. */
+static inline void engine_tick(void)
+{
+}
+
 struct engine_options {
     uint32_t slots; /* how many; 0: as many as CPUs, counted now */
     bool purge;     /* for engines that can return part of a cell at once */

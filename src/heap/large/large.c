@@ -7,6 +7,7 @@
 #include "base/config.h"
 #include "base/fatal.h"
 #include "base/lock.h"
+#include "large_memory.h"
 #include "os/os.h"
 #include "spans/metas.h"
 #include "spans/table.h"
@@ -23,8 +24,9 @@ struct large {
     char *start;
     size_t length; /* usable: whole pages */
     struct large *next_stuck;
-    uint32_t state; /* enum large_state */
-    bool zeroed;    /* if stuck: whether the purge succeeded */
+    struct large_memory *memory; /* what the source has given, unless it is a mapping of its own */
+    uint32_t state;              /* enum large_state */
+    bool zeroed;                 /* as it is handed out; if stuck: whether the purge succeeded */
 };
 
 #define LARGE_RECORD_BYTES 64
@@ -62,10 +64,21 @@ static size_t mapped_for(size_t length)
     return round_up(length, BLOCK_BYTES);
 }
 
+/* The table's entry for a block is that of the large block that starts in it. */
+static char *entry_of(const struct large *large)
+{
+    return large->start - ((uintptr_t)large->start & (BLOCK_BYTES - 1));
+}
+
 static void publish(struct large *large)
 {
     store_release(&large->state, (uint32_t)LARGE_LIVE);
-    table_set(large->start, 1, TABLE_LARGE, large->head.index);
+    table_set(entry_of(large), 1, TABLE_LARGE, large->head.index);
+}
+
+static void hide(const struct large *large)
+{
+    table_clear(entry_of(large), 1);
 }
 
 /* Out of the first `looks` blocks that stay: one that holds `length` bytes and at most `most`. */
@@ -107,38 +120,54 @@ static struct large *take_all_stuck(void)
     return all;
 }
 
-/* Maps a new block; its first address is covered by the table. */
-static bool map_block(struct large *large, size_t length, size_t align)
+static bool is_mapping(const struct large *large)
 {
-    char *start = os_map(mapped_for(length), align);
-    if (start == NULL)
-        return false;
-    if (!table_cover(start, 1)) {
-        os_unmap(start, mapped_for(length));
-        return false;
-    }
-    large->start = start;
-    large->length = length;
+    return large_memory_is_mapping(large->memory);
+}
+
+/* Returns the memory of a block that is in no table and no list. */
+static bool return_memory(const struct large *large)
+{
+    if (is_mapping(large))
+        return os_unmap(large->start, mapped_for(large->length));
+    large_memory_give(large->memory);
     return true;
 }
 
-/* A record with a mapping of its own, new. NULL: no memory. */
+/* Gives the record new memory, from the source if that can be. The table covers its first address
+ * then. `growing`: the block is one that could not grow where it was. */
+static bool find_memory(struct large *large, size_t length, size_t align, bool growing)
+{
+    large->length = length;
+    large->memory = NULL;
+    if (large_memory_serves(length))
+        large->memory = large_memory_take(length, align, growing, &large->start, &large->zeroed);
+    if (large->memory == NULL) {
+        large->start = os_map(mapped_for(length), max_size(align, BLOCK_BYTES));
+        large->zeroed = true;
+        if (large->start == NULL)
+            return false;
+    }
+    if (table_cover(large->start, 1))
+        return true;
+    return_memory(large); /* refused, it stays, and nobody has touched it */
+    return false;
+}
+
+/* A new record with new memory. NULL: no memory. */
 static struct large *make_block(size_t length, size_t align)
 {
     struct large *large = (struct large *)meta_take(&records);
-    if (large != NULL && !map_block(large, length, align)) {
+    if (large != NULL && !find_memory(large, length, align, false)) {
         meta_give(&records, &large->head);
         large = NULL;
     }
-    if (large != NULL)
-        large->zeroed = true;
     return large;
 }
 
 void *large_alloc(size_t length, size_t align, bool *zeroed)
 {
     length = pages_for(length);
-    align = max_size(align, BLOCK_BYTES);
     if (length == 0)
         return NULL;
     struct large *large = take_stuck(length, length * STUCK_FIT, align, STUCK_LOOKS);
@@ -188,10 +217,10 @@ static struct large *claim(const void *ptr, const char *call)
     return large;
 }
 
-/* Unmaps a block that is in no table and no list. */
-static bool unmap_block(struct large *large)
+/* Ends a block that is in no table and no list. */
+static bool end_block(struct large *large)
 {
-    if (!os_unmap(large->start, mapped_for(large->length)))
+    if (!return_memory(large))
         return false;
     store_relaxed(&large->state, (uint32_t)LARGE_FREE);
     meta_give(&records, &large->head);
@@ -202,9 +231,9 @@ size_t large_free(void *ptr, const char *call)
 {
     struct large *large = claim(ptr, call);
     size_t length = large->length;
-    table_clear(large->start, 1);
+    hide(large);
     count_live((size_t)-1, -length);
-    if (!unmap_block(large)) {
+    if (!end_block(large)) {
         large->zeroed = os_purge(large->start, mapped_for(length));
         add_stuck(large);
     }
@@ -216,12 +245,13 @@ bool large_trim(void)
     bool returned = false;
     for (struct large *large = take_all_stuck(), *next; large != NULL; large = next) {
         next = large->next_stuck;
-        if (unmap_block(large))
+        if (end_block(large))
             returned = true;
         else
             add_stuck(large);
     }
-    return returned;
+    bool source = large_memory_trim();
+    return returned || source;
 }
 
 size_t large_bytes(const void *ptr, const char *call)
@@ -235,13 +265,19 @@ static void note_length(struct large *large, size_t new_length)
     large->length = new_length;
 }
 
+static bool resize_mapping(const struct large *large, size_t new_length)
+{
+    size_t mapped = mapped_for(large->length);
+    size_t new_mapped = mapped_for(new_length);
+    return new_mapped == mapped || os_resize(large->start, mapped, new_mapped);
+}
+
 static bool resize_claimed(struct large *large, size_t new_length)
 {
     if (new_length == large->length)
         return true;
-    size_t mapped = mapped_for(large->length);
-    size_t new_mapped = mapped_for(new_length);
-    if (new_mapped != mapped && !os_resize(large->start, mapped, new_mapped))
+    if (is_mapping(large) ? !resize_mapping(large, new_length)
+                          : !large_memory_resize(large->memory, new_length))
         return new_length < large->length; /* what cannot be cut off may stay */
     note_length(large, new_length);
     return true;
@@ -258,14 +294,14 @@ bool large_resize(void *ptr, size_t new_length, const char *call)
 
 /* The reservation keeps the alignment and, once the table covers it, all that can still fail is
  * the move itself. */
-static bool move_claimed(struct large *large, size_t new_length, size_t align)
+static bool move_mapping(struct large *large, size_t new_length, size_t align)
 {
     size_t new_mapped = mapped_for(new_length);
     char *target = os_reserve(new_mapped, max_size(align, BLOCK_BYTES));
     if (target == NULL)
         return false;
     if (table_cover(target, 1)) {
-        table_clear(large->start, 1);
+        hide(large);
         if (os_move(large->start, mapped_for(large->length), target, new_mapped)) {
             note_length(large, new_length);
             large->start = target;
@@ -279,12 +315,35 @@ static bool move_claimed(struct large *large, size_t new_length, size_t align)
     return false;
 }
 
-void *large_remap(void *ptr, size_t new_length, size_t align, const char *call)
+/* What has its memory from the source has pages among those of others: they stay where they are. */
+static bool copy_claimed(struct large *large, size_t new_length, size_t align)
+{
+    struct large target = {0};
+    if (!find_memory(&target, new_length, align, true))
+        return false;
+    memcpy(target.start, large->start, min_size(large->length, new_length));
+    hide(large);
+    return_memory(large);
+    note_length(large, new_length);
+    large->start = target.start;
+    large->memory = target.memory;
+    publish(large);
+    return true;
+}
+
+static bool move_claimed(struct large *large, size_t new_length, size_t align, bool may_copy)
+{
+    if (is_mapping(large))
+        return move_mapping(large, new_length, align);
+    return may_copy && copy_claimed(large, new_length, align);
+}
+
+void *large_remap(void *ptr, size_t new_length, size_t align, bool may_copy, const char *call)
 {
     struct large *large = claim(ptr, call);
     size_t length = pages_for(new_length);
-    bool done =
-        length != 0 && (resize_claimed(large, length) || move_claimed(large, length, align));
+    bool done = length != 0 &&
+                (resize_claimed(large, length) || move_claimed(large, length, align, may_copy));
     store_release(&large->state, (uint32_t)LARGE_LIVE);
     return done ? large->start : NULL;
 }
@@ -298,10 +357,12 @@ void large_fork_prepare(void)
 {
     lock_take(&stuck_lock);
     lock_take(&records.lock);
+    large_memory_fork_prepare();
 }
 
-void large_fork_end(void)
+void large_fork_end(bool child)
 {
+    large_memory_fork_end(child);
     lock_release(&records.lock);
     lock_release(&stuck_lock);
 }

@@ -1,11 +1,12 @@
 /*
- * Large blocks: allocations with a mapping of their own. For engines that bring none; the heap
- * compiles against the "large.h" on its include path.
+ * Large blocks: allocations above the classes. For engines that bring none; the heap compiles
+ * against the "large.h" on its include path. Their memory is a mapping of their own, or comes from
+ * a source of the engine's ("large_memory.h", on the include path too).
  *
- * Each starts at a multiple of BLOCK_BYTES, so that the address table, which knows blocks, leads
- * from its address to its record. The record lies among the metas; the block itself holds
- * nothing but its user's bytes. Lengths are whole pages, mappings whole BLOCK_BYTES. Pages move,
- * bytes are never copied.
+ * No two start in one block, so that the address table, which knows blocks, leads from an address
+ * to the record. The record lies among the metas; the large block itself holds nothing but its
+ * user's bytes. Lengths are whole pages, mappings whole BLOCK_BYTES. A mapping's pages move, and
+ * its bytes are never copied; what has its memory from the source is copied.
  *
  * A block that the kernel refuses to unmap (max_map_count: there are too many mappings to split
  * one) is purged and stays in a list, where allocations look first; a trim tries again.
@@ -30,10 +31,12 @@ size_t large_bytes(const void *ptr, const char *call);
 /* Changes the length in place. False: refused, nothing changed. */
 bool large_resize(void *ptr, size_t new_length, const char *call);
 
-/* As large_resize, but may move the block to another multiple of `align`. NULL: refused. */
-void *large_remap(void *ptr, size_t new_length, size_t align, const char *call);
+/* As large_resize, but may move the block to another multiple of `align`; by a copy only with
+ * `may_copy`. NULL: refused. */
+void *large_remap(void *ptr, size_t new_length, size_t align, bool may_copy, const char *call);
 
-/* Tries again to unmap what stays. Says whether anything was. */
+/* Tries again to unmap what stays, and returns what the source keeps. Says whether there was
+ * anything. */
 bool large_trim(void);
 
 struct large_count {
@@ -43,6 +46,6 @@ struct large_count {
 struct large_count large_count(void);
 
 void large_fork_prepare(void);
-void large_fork_end(void);
+void large_fork_end(bool child);
 
 #endif

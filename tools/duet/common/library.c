@@ -12,35 +12,79 @@
 #include "common/places.h"
 #include "common/say.h"
 
+#define DEFAULT_FILE "libduet.so"
 #define PREFIX "libduet-"
 #define SUFFIX ".so"
 
 /* ld.so splits LD_PRELOAD at spaces and colons, knows no way to quote them, and expands '$'. */
 #define NOT_PRELOADABLE " :$"
 
-static int is_library(const struct dirent *entry)
+/* Whether the name could be an engine's at all, so that no other file can be meant by it. */
+static bool is_engine_name(const char *engine)
 {
-    size_t length = strlen(entry->d_name);
-    return length > strlen(PREFIX SUFFIX) && strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 &&
-           strcmp(entry->d_name + length - strlen(SUFFIX), SUFFIX) == 0;
+    return engine[0] != '\0' && strlen(engine) < ENGINE_NAME_CHARS &&
+           strspn(engine, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(engine);
 }
 
-/* The engines whose libraries lie in the folder, each with a blank before it. */
+bool library_file(const char *engine, char file[ENGINE_FILE_CHARS])
+{
+    if (!is_engine_name(engine))
+        return false;
+    if (strcmp(engine, DEFAULT_ENGINE) == 0)
+        snprintf(file, ENGINE_FILE_CHARS, "%s", DEFAULT_FILE);
+    else
+        snprintf(file, ENGINE_FILE_CHARS, PREFIX "%s" SUFFIX, engine);
+    return true;
+}
+
+bool library_engine(const char *file, char engine[ENGINE_NAME_CHARS])
+{
+    char back[ENGINE_FILE_CHARS];
+    size_t prefix = strlen(PREFIX);
+    size_t length = strlen(file);
+
+    if (strcmp(file, DEFAULT_FILE) == 0) {
+        snprintf(engine, ENGINE_NAME_CHARS, "%s", DEFAULT_ENGINE);
+        return true;
+    }
+    if (length < strlen(PREFIX SUFFIX) || length - strlen(PREFIX SUFFIX) >= ENGINE_NAME_CHARS ||
+        strncmp(file, PREFIX, prefix) != 0)
+        return false;
+    snprintf(engine, ENGINE_NAME_CHARS, "%.*s", (int)(length - strlen(PREFIX SUFFIX)),
+             file + prefix);
+    return library_file(engine, back) && strcmp(back, file) == 0;
+}
+
+static int is_library(const struct dirent *entry)
+{
+    char engine[ENGINE_NAME_CHARS];
+    return library_engine(entry->d_name, engine);
+}
+
+static void add_to_list(char *list, const char *engine)
+{
+    size_t used = strlen(list);
+    snprintf(list + used, ENGINE_LIST_BYTES - used, " %s", engine);
+}
+
+/* The engines whose libraries lie in the folder. */
 static void list_folder(const char *folder, char *list)
 {
     struct dirent **entries;
     int count = scandir(folder, &entries, is_library, alphasort);
 
-    if (count < 0)
-        return;
     for (int i = 0; i < count; i++) {
-        const char *name = entries[i]->d_name;
-        size_t used = strlen(list);
-        snprintf(list + used, ENGINE_LIST_BYTES - used, " %.*s",
-                 (int)(strlen(name) - strlen(PREFIX SUFFIX)), name + strlen(PREFIX));
+        if (strcmp(entries[i]->d_name, DEFAULT_FILE) == 0)
+            add_to_list(list, DEFAULT_ENGINE);
+    }
+    for (int i = 0; i < count; i++) {
+        char engine[ENGINE_NAME_CHARS];
+        if (library_engine(entries[i]->d_name, engine) && strcmp(engine, DEFAULT_ENGINE) != 0)
+            add_to_list(list, engine);
         free(entries[i]);
     }
-    free(entries);
+    if (count >= 0)
+        free(entries);
 }
 
 /* Those of the first place that has any. */
@@ -94,27 +138,14 @@ bool library_open(struct library *library)
     return true;
 }
 
-/* Whether the name could be an engine's at all, so that no other file can be meant by it. */
-static bool is_engine_name(const char *engine)
-{
-    return engine[0] != '\0' && strlen(engine) < 32 &&
-           strspn(engine, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(engine);
-}
-
 bool library_find(const char *engine, struct library *library)
 {
     struct places places;
-    char file[64];
+    char file[ENGINE_FILE_CHARS];
 
     if (!places_find(PLACE_REPORT_LIBRARIES, &places))
         return false;
-    if (!is_engine_name(engine)) {
-        say_missing(engine, &places);
-        return false;
-    }
-    snprintf(file, sizeof file, PREFIX "%s" SUFFIX, engine);
-
-    if (places_search(&places, file, library->path))
+    if (library_file(engine, file) && places_search(&places, file, library->path))
         return library_open(library);
     say_missing(engine, &places);
     return false;

@@ -21,7 +21,8 @@ static const struct {
     const char *standard;
     const char *meaning;
 } options[] = {
-    {"slots", VALUE_SLOTS, "one to a CPU, at least 2", "number of slots, from 2 to 8192"},
+    {"slots", VALUE_SLOTS, "one to a CPU, at least 2; engine duet: 8 to a CPU",
+     "number of slots, from 2 to 8192"},
     {"purge", VALUE_SWITCH, "0", "engine ng: return whole pages of a cell as it is freed"},
     {"thp", VALUE_SWITCH, "0", "let the kernel back the heap with huge pages"},
     {"stats", VALUE_SWITCH, "0", "print the heap's figures on stderr at exit"},

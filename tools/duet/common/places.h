@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 enum place {
-    PLACE_LIBRARIES,        /* libduet-ENGINE.so, as people preload them */
+    PLACE_LIBRARIES,        /* libduet.so and so on, as people preload them */
     PLACE_REPORT_LIBRARIES, /* the same, counting */
     PLACE_RECORD_LIBRARIES, /* the one that records */
     PLACE_PROGRAMS,         /* programs that the tool runs, not people */

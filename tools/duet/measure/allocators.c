@@ -22,7 +22,6 @@
 /* The C library's allocator. */
 #define LIBC_NAME "glibc"
 
-#define ENGINE_PREFIX "libduet-"
 #define SUFFIX ".so"
 
 /* Patterns of file names, the newest first. The library named is the one whose malloc it is. */
@@ -139,12 +138,10 @@ static bool find_known(size_t index, char path[PATH_MAX])
 static bool find_engine(const char *name, char path[PATH_MAX])
 {
     struct places places;
-    char file[ALLOCATOR_NAME_CHARS + sizeof ENGINE_PREFIX SUFFIX];
+    char file[ENGINE_FILE_CHARS];
 
-    if (strchr(name, '/') != NULL || !places_find(PLACE_LIBRARIES, &places))
-        return false;
-    snprintf(file, sizeof file, ENGINE_PREFIX "%s" SUFFIX, name);
-    return places_search(&places, file, path);
+    return library_file(name, file) && places_find(PLACE_LIBRARIES, &places) &&
+           places_search(&places, file, path);
 }
 
 /* Fills in the allocator of this name. False: there is none, or (*said) it cannot be used. */
@@ -302,19 +299,6 @@ static void add_found(struct allocators *allocators, const char *name)
         add(allocators, &found);
 }
 
-/* Whether a file name is that of one of our engines; its name then is between the two ends. */
-static bool engine_of_file(const char *file, char name[ALLOCATOR_NAME_CHARS])
-{
-    size_t prefix = strlen(ENGINE_PREFIX);
-    size_t length = strlen(file);
-
-    if (length <= prefix + strlen(SUFFIX) || strncmp(file, ENGINE_PREFIX, prefix) != 0 ||
-        strcmp(file + length - strlen(SUFFIX), SUFFIX) != 0)
-        return false;
-    return snprintf(name, ALLOCATOR_NAME_CHARS, "%.*s", (int)(length - prefix - strlen(SUFFIX)),
-                    file + prefix) < ALLOCATOR_NAME_CHARS;
-}
-
 /* The default engine comes first, the others as the alphabet has them. */
 static void add_engines(struct allocators *allocators)
 {
@@ -327,8 +311,8 @@ static void add_engines(struct allocators *allocators)
         struct dirent **entries;
         int count = scandir(places.folders[i], &entries, NULL, alphasort);
         for (int k = 0; k < count; k++) {
-            char name[ALLOCATOR_NAME_CHARS];
-            if (engine_of_file(entries[k]->d_name, name))
+            char name[ENGINE_NAME_CHARS];
+            if (library_engine(entries[k]->d_name, name))
                 add_found(allocators, name);
             free(entries[k]);
         }

@@ -1,0 +1,100 @@
+/*
+ * A cache: what a slot holds, the magazines of one thread at a time.
+ *
+ * A class begins with no magazine of its own, then has one of 27 cells, which doubles each time it
+ * runs empty or full, as far as a class may hold and the slot's budget lasts; where the budget does
+ * not, classes that ran empty or full less often lately give way and are halved. At its largest a
+ * magazine that is full passes on its older half, and one that is empty takes half: so neither comes
+ * again at once. What is passed on goes to the shelves (magazine.h) or, where these are full, back
+ * to the groups; what is taken comes from there.
+ *
+ * Concurrency: whoever has the slot. Others may read `tops`, to see whether a slot is idle.
+ */
+#ifndef DUET_ENGINE_DUET_CACHE_H
+#define DUET_ENGINE_DUET_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/fatal.h"
+#include "engine/duet/check.h"
+#include "engine/duet/classes.h"
+#include "engine/duet/magazine.h"
+
+/* What all magazines of a slot may hold together. Beyond it none grows; a class that has none gets one of
+ * the least size, or what the shelves have, all the same. */
+#define CACHE_MOST_BYTES ((size_t)(DUET_TINY ? 16 << 10 : 1 << 20))
+
+struct cache {
+    void **tops[DUET_KINDS];                /* the place above each magazine's top cell */
+    struct magazine *magazines[DUET_KINDS]; /* NULL: magazine_none */
+    size_t bytes;                           /* that fit into the magazines */
+    uint8_t events[DUET_KINDS];             /* times it ran empty or full lately */
+    uint16_t seen_tops[DUET_KINDS];         /* the tops' low bits at the last sweep */
+    uint8_t home;
+    uint8_t ready;        /* the tops point somewhere */
+    uint8_t idle;         /* sweeps that found the tops unchanged */
+    uint8_t patience;     /* events to wait until the budget is looked into again */
+    uint32_t sweep;       /* the last one that this cache was part of */
+    uint32_t next_victim; /* the kind that gives way next */
+    uintptr_t seen;       /* the sum of the tops at the last sweep */
+};
+
+/* The top cell, or NULL if the magazine is empty. */
+ALWAYS_INLINE void *cache_pop(struct cache *cache, size_t kind)
+{
+    void **top = cache->tops[kind];
+    void *cell = top[-1];
+    if (unlikely(cell == NULL))
+        return NULL;
+    store_relaxed(&cache->tops[kind], top - 1);
+    duet_check_alloc(cell, kind);
+    return cell;
+}
+
+/* False: the magazine is full, nothing was done. Stops the program where the cell is on top. The cell
+ * is stored before the top that counts it, for who interrupts us and for who revokes the slot. */
+ALWAYS_INLINE bool cache_push(struct cache *cache, void *cell, size_t kind)
+{
+    void **top = cache->tops[kind];
+    if (unlikely(magazine_is_end(*top)))
+        return false;
+    if (unlikely(top[-1] == cell))
+        fatal_pointer("free", cell, "was freed twice");
+    duet_check_free(cell, kind);
+    *top = cell;
+    store_release(&cache->tops[kind], top + 1);
+    return true;
+}
+
+void cache_prepare(struct cache *cache, size_t home);
+
+/* A cell, of a magazine that may be empty. NULL: no memory. */
+void *cache_alloc_slow(struct cache *cache, size_t kind);
+
+/* As cache_push, of a magazine that may be full. */
+void cache_free_slow(struct cache *cache, void *cell, size_t kind);
+
+/* Passes on what it has of this kind, or of all, and gives the magazines back. */
+void cache_drop(struct cache *cache, size_t kind);
+void cache_drain(struct cache *cache);
+
+/* Passes on what it has of kinds that were not used since the last time. */
+void cache_decay(struct cache *cache);
+
+/* Whether it holds anything. Anybody may ask. */
+bool cache_is_empty(const struct cache *cache);
+
+/* The sum of the tops, which changes with nearly every operation. Anybody may ask. */
+uintptr_t cache_sum(const struct cache *cache);
+
+/* Adds the cells in it. */
+void cache_count(const struct cache *cache, size_t *cells, size_t *bytes);
+
+/* Forgets what it has; the cells are lost. */
+void cache_abandon(struct cache *cache);
+
+#endif

@@ -1,0 +1,43 @@
+#include "engine/duet/classes.h"
+
+/* Rows from the largest down: a later row of the table overrides an earlier one, so each length ends
+ * with the least class that holds it. */
+#pragma GCC diagnostic ignored "-Woverride-init"
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Winitializer-overrides"
+#endif
+
+enum { ROW_BEFORE_FIRST = __COUNTER__ };
+
+#define KIND_HERE ((uint8_t)(DUET_CLASSES - (__COUNTER__ - ROW_BEFORE_FIRST - 1) % DUET_CLASSES))
+
+#define KIND_OF_ROW(bytes, blocks) [0 ...(bytes) / DUET_UNIT] = KIND_HERE,
+
+#define CEILING(a, b) (((a) + (b)-1) / (b))
+
+#define DIVIDES_OF_ROW(bytes, blocks)                                                              \
+    [KIND_HERE] = (blocks) == 1 ? (uint32_t)CEILING((uint64_t)1 << 32, (bytes)) : 0,
+
+#define KIND_OF_ROW_IN_FULL(bytes_, blocks_)                                                       \
+    [KIND_HERE] = {                                                                                \
+        .bytes = (uint32_t)(bytes_),                                                               \
+        .inverse = (uint32_t)CEILING((uint64_t)1 << DUET_INVERSE_SHIFT, (bytes_) / DUET_UNIT),     \
+        .cells = (uint16_t)((blocks_)*BLOCK_BYTES / (bytes_)),                                     \
+        .blocks = (blocks_),                                                                       \
+    },
+
+const struct duet_tables duet_tables = {
+    .kind_of = {DUET_CLASS_ROWS(KIND_OF_ROW)},
+    .divides = {DUET_CLASS_ROWS(DIVIDES_OF_ROW)},
+    .kinds = {DUET_CLASS_ROWS(KIND_OF_ROW_IN_FULL)},
+};
+
+size_t duet_kind_for_aligned(size_t length, size_t align)
+{
+    if (length > DUET_MOST_BYTES || align > BLOCK_BYTES) /* groups begin at blocks */
+        return 0;
+    size_t kind = duet_kind_for(max_size(length, align));
+    while (kind < DUET_KINDS && !is_aligned(duet_kind_bytes(kind), align))
+        kind++;
+    return kind < DUET_KINDS ? kind : 0;
+}

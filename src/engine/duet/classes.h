@@ -1,0 +1,181 @@
+/*
+ * The size classes of duet: the one place to change one.
+ *
+ * Up to 128 bytes a class every 16, then eight for each doubling up to 1 KiB: at most 12.5 % of a
+ * cell is lost from there on. Above, a class is a group of some blocks divided by a whole number and
+ * rounded down to 16: hardly any tail, and at most 12.5 % lost up to 2 KiB, 14.2 % beyond. What is
+ * longer than 64 KiB is an extent (large_memory.h).
+ *
+ * Two numbers for one thing: a *class* counts from 0, a *kind* is class + 1, which is also the byte in
+ * the address table; kind 0 is memory that is not ours.
+ */
+#ifndef DUET_ENGINE_DUET_CLASSES_H
+#define DUET_ENGINE_DUET_CLASSES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bits.h"
+#include "base/config.h"
+#include "spans/table.h"
+
+/* Every cell begins at a multiple of this, and classes differ by multiples of it. */
+#define DUET_UNIT_SHIFT 4
+#define DUET_UNIT ((size_t)1 << DUET_UNIT_SHIFT)
+
+/* Cells up to this many bytes: no less than a block of the table, so that at most one longer block
+ * begins in any of those. */
+#define DUET_MOST_BYTES (DUET_TINY ? BLOCK_BYTES : 4 * BLOCK_BYTES)
+
+/* A cell of `blocks` blocks by `count`. */
+#define DUET_PART(blocks, count) ((blocks)*BLOCK_BYTES / (count) / DUET_UNIT * DUET_UNIT)
+
+/* ROW(bytes of a cell, blocks of a group), the largest first. */
+#if DUET_TINY /* blocks of 4 KiB; a few classes of each sort, groups of 2 to 4 cells among them */
+#define DUET_CLASS_ROWS(ROW)                                                                       \
+    ROW(DUET_PART(2, 2), 2)                                                                        \
+    ROW(DUET_PART(2, 3), 2)                                                                        \
+    ROW(DUET_PART(1, 2), 1)                                                                        \
+    ROW(DUET_PART(1, 3), 1)                                                                        \
+    ROW(DUET_PART(1, 4), 1)                                                                        \
+    DUET_SMALL_ROWS_TO_512(ROW)
+#else
+#define DUET_CLASS_ROWS(ROW)                                                                       \
+    ROW(DUET_PART(32, 8), 32)                                                                      \
+    ROW(DUET_PART(32, 9), 32)                                                                      \
+    ROW(DUET_PART(32, 10), 32)                                                                     \
+    ROW(DUET_PART(32, 11), 32)                                                                     \
+    ROW(DUET_PART(32, 12), 32)                                                                     \
+    ROW(DUET_PART(32, 13), 32)                                                                     \
+    ROW(DUET_PART(32, 14), 32)                                                                     \
+    ROW(DUET_PART(16, 8), 16)                                                                      \
+    ROW(DUET_PART(32, 17), 32)                                                                     \
+    ROW(DUET_PART(32, 19), 32)                                                                     \
+    ROW(DUET_PART(32, 21), 32)                                                                     \
+    ROW(DUET_PART(16, 12), 16)                                                                     \
+    ROW(DUET_PART(16, 13), 16)                                                                     \
+    ROW(DUET_PART(16, 14), 16)                                                                     \
+    ROW(DUET_PART(8, 8), 8)                                                                        \
+    ROW(DUET_PART(16, 17), 16)                                                                     \
+    ROW(DUET_PART(16, 19), 16)                                                                     \
+    ROW(DUET_PART(16, 21), 16)                                                                     \
+    ROW(DUET_PART(8, 12), 8)                                                                       \
+    ROW(DUET_PART(8, 13), 8)                                                                       \
+    ROW(DUET_PART(4, 7), 4)                                                                        \
+    ROW(DUET_PART(4, 8), 4)                                                                        \
+    ROW(DUET_PART(8, 17), 8)                                                                       \
+    ROW(DUET_PART(8, 19), 8)                                                                       \
+    ROW(DUET_PART(8, 21), 8)                                                                       \
+    ROW(DUET_PART(1, 3), 1)                                                                        \
+    ROW(DUET_PART(4, 13), 4)                                                                       \
+    ROW(DUET_PART(4, 14), 4)                                                                       \
+    ROW(DUET_PART(1, 4), 1)                                                                        \
+    ROW(DUET_PART(4, 18), 4)                                                                       \
+    ROW(DUET_PART(4, 21), 4)                                                                       \
+    ROW(DUET_PART(1, 6), 1)                                                                        \
+    ROW(DUET_PART(1, 7), 1)                                                                        \
+    ROW(DUET_PART(1, 8), 1)                                                                        \
+    ROW(DUET_PART(1, 9), 1)                                                                        \
+    ROW(DUET_PART(1, 10), 1)                                                                       \
+    ROW(DUET_PART(1, 11), 1)                                                                       \
+    ROW(DUET_PART(1, 12), 1)                                                                       \
+    ROW(DUET_PART(1, 13), 1)                                                                       \
+    ROW(DUET_PART(1, 14), 1)                                                                       \
+    ROW(1024, 1)                                                                                   \
+    ROW(960, 1)                                                                                    \
+    ROW(896, 1)                                                                                    \
+    ROW(832, 1)                                                                                    \
+    ROW(768, 1)                                                                                    \
+    ROW(704, 1)                                                                                    \
+    ROW(640, 1)                                                                                    \
+    ROW(576, 1)                                                                                    \
+    DUET_SMALL_ROWS_TO_512(ROW)
+#endif
+#define DUET_SMALL_ROWS_TO_512(ROW)                                                                \
+    ROW(512, 1)                                                                                    \
+    ROW(480, 1)                                                                                    \
+    ROW(448, 1)                                                                                    \
+    ROW(416, 1)                                                                                    \
+    ROW(384, 1)                                                                                    \
+    ROW(352, 1)                                                                                    \
+    ROW(320, 1)                                                                                    \
+    ROW(288, 1)                                                                                    \
+    ROW(256, 1)                                                                                    \
+    ROW(240, 1)                                                                                    \
+    ROW(224, 1)                                                                                    \
+    ROW(208, 1)                                                                                    \
+    ROW(192, 1)                                                                                    \
+    ROW(176, 1)                                                                                    \
+    ROW(160, 1)                                                                                    \
+    ROW(144, 1)                                                                                    \
+    ROW(128, 1)                                                                                    \
+    ROW(112, 1)                                                                                    \
+    ROW(96, 1)                                                                                     \
+    ROW(80, 1)                                                                                     \
+    ROW(64, 1)                                                                                     \
+    ROW(48, 1)                                                                                     \
+    ROW(32, 1)                                                                                     \
+    ROW(16, 1)
+
+#define DUET_CLASS_OF_ROW(bytes, blocks) +1
+enum { DUET_CLASSES = 0 DUET_CLASS_ROWS(DUET_CLASS_OF_ROW), DUET_KINDS };
+
+/* The most cells that a group can have. */
+#define DUET_MOST_CELLS (BLOCK_BYTES / DUET_UNIT)
+
+static_assert(TABLE_ENGINE_FIRST == 1, "a kind is a byte of the table");
+static_assert((int)DUET_CLASSES <= (int)TABLE_ENGINE_LAST, "kinds fit the table's bytes");
+
+struct duet_kind {
+    uint32_t bytes;
+    uint32_t inverse; /* ceil(2^DUET_INVERSE_SHIFT / units of a cell) */
+    uint16_t cells;   /* of a group */
+    uint8_t blocks;   /* of a group */
+};
+
+#define DUET_INVERSE_SHIFT 31
+
+/* All that the fast paths look up, in one place, so that one address leads to it. */
+struct duet_tables {
+    /* The kind that serves a length, by its units, rounded up. */
+    uint8_t kind_of[DUET_MOST_BYTES / DUET_UNIT + 1];
+
+    /* By the address table's byte: ceil(2^32 / bytes of a cell) where a group is one block, else 0,
+     * as for all that is no cell. An offset n < 2^16 is a multiple of the bytes just if n times this,
+     * modulo 2^32, is less than this (D. Lemire, 'Faster remainder by direct computation'). */
+    uint32_t divides[256];
+
+    struct duet_kind kinds[DUET_KINDS];
+};
+extern const struct duet_tables duet_tables;
+
+/* Of a length from 0 to DUET_MOST_BYTES; 0 counts as 1. */
+ALWAYS_INLINE size_t duet_kind_for(size_t length)
+{
+    return duet_tables.kind_of[(length + DUET_UNIT - 1) >> DUET_UNIT_SHIFT];
+}
+
+/* The least kind whose cells hold `length` bytes at multiples of `align`; 0 if there is none. */
+size_t duet_kind_for_aligned(size_t length, size_t align);
+
+ALWAYS_INLINE size_t duet_kind_bytes(size_t kind)
+{
+    return duet_tables.kinds[kind].bytes;
+}
+
+/* The number of the cell that holds the byte at this offset of a group. */
+ALWAYS_INLINE size_t duet_cell_at(size_t kind, size_t offset)
+{
+    return (offset >> DUET_UNIT_SHIFT) * duet_tables.kinds[kind].inverse >> DUET_INVERSE_SHIFT;
+}
+
+/* Whether an address in a block of this kind is that of a cell, as far as the fast path can tell:
+ * false for all groups of several blocks; true also for the address behind the last cell, where a tail
+ * begins, which nobody was given: the masks refuse it (group_cell_number). */
+ALWAYS_INLINE bool duet_is_cell(const void *ptr, size_t kind)
+{
+    uint32_t divides = duet_tables.divides[kind];
+    return (uint32_t)((uintptr_t)ptr % BLOCK_BYTES) * divides < divides;
+}
+
+#endif

@@ -1,0 +1,139 @@
+/*
+ * Groups: runs of equal cells under metas that lie apart from them, and the depots that hold the
+ * groups of a class.
+ *
+ * A group is a span of one to 32 blocks (classes.h). Its meta has two masks, a bit for each cell:
+ * `avail`, cells to be handed out, which belongs to whoever holds the home's lock; and `freed`, cells
+ * that came back, which anybody ors bits into without a lock. When `avail` runs out, `freed` is
+ * exchanged for zeros and becomes `avail`. (mallocng's masks.) A cell in neither is *taken*: somebody
+ * has it, or it lies in a magazine.
+ *
+ * The state of a group is one word: how many cells have been returned to `freed`, how many are
+ * taken, and two flags. Who returns cells first ors their bits and then, in one change of that word,
+ * counts them; if by this a group that nobody looks at has cells again (FULL), or all cells are back,
+ * the same change sets QUEUED, and only who has set QUEUED touches the group again, to push it on
+ * the depot's stack of returned groups. So a group whose counts say that all is back, and which is
+ * not QUEUED, is nobody's but the lock's holder's, who may release it.
+ *
+ *              takes cells, lock held                 all taken, none came back
+ *      LISTED ───────────────────────── LISTED ──────────────────────────────── FULL
+ *        │ ▲                                                                      │
+ *        │ └── settled, lock held ── QUEUED, on the stack ◄── a cell came back ───┘
+ *        ▼                               ▲
+ *     released ◄── settled, lock held ───┴── the last cell came back, LISTED before
+ *
+ * A depot lists its groups by how full they are, and takes from the fullest, so that sparse ones
+ * drain; wholly free ones stay with it until memory is wanted for another class, or until a sweep finds
+ * them idle. A home has a depot for each class, and one lock for all of them; a group stays in its home.
+ * Nothing here is hot: between the slots and the depots are magazines.
+ */
+#ifndef DUET_ENGINE_DUET_GROUP_H
+#define DUET_ENGINE_DUET_GROUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/config.h"
+#include "engine/duet/classes.h"
+#include "engine/duet/magazine.h"
+#include "spans/metas.h"
+#include "spans/table.h"
+
+#define MASK_BITS 64
+#define GROUP_MOST_WORDS ((DUET_MOST_CELLS + MASK_BITS - 1) / MASK_BITS)
+
+/* The state's fields. Returned cells are counted modulo 2^32: a merge may count a cell off before the
+ * one who returned it has counted it. */
+#define GROUP_FULL ((uint64_t)1)   /* in no list: no cell was to be had */
+#define GROUP_QUEUED ((uint64_t)2) /* on the stack of returned groups, or about to be */
+#define GROUP_TAKEN ((uint64_t)4)
+#define GROUP_RETURNED ((uint64_t)1 << 32)
+
+/* Parts of a group whose pages are purged, a bit each. */
+#define GROUP_PARTS 32
+
+struct group {
+    struct meta head;
+    char *base;
+    uint64_t state;
+    uint32_t next; /* in its depot's list, by index; 0: none */
+    uint32_t previous;
+    uint32_t next_returned; /* on the stack */
+    uint32_t segment;       /* of its span */
+    uint32_t purged;        /* parts that were, and no cell of which was taken since */
+    uint16_t cells;
+    uint8_t kind;
+    uint8_t home;
+    uint8_t words;    /* of each mask */
+    uint8_t list;     /* which of the depot's; GROUP_UNLISTED */
+    uint8_t first;    /* no word of avail before this one has a bit */
+    uint8_t quiet;    /* sweeps in which nothing changed */
+    uint16_t seen;    /* cells in use, as the last sweep saw it */
+    uint8_t swept;    /* nothing was left to purge then, and no cell was taken since */
+    uint8_t empty;    /* wholly free, and counted as such by its home */
+    uint64_t masks[]; /* avail, freed, and in the checked build the second book (check.h) */
+};
+static_assert(sizeof(struct group) == 64, "a meta's head is one cache line");
+
+#define GROUP_LISTS 8
+#define GROUP_UNLISTED GROUP_LISTS
+
+ALWAYS_INLINE uint64_t *group_avail(struct group *group)
+{
+    return group->masks;
+}
+
+ALWAYS_INLINE uint64_t *group_freed(struct group *group)
+{
+    return group->masks + group->words;
+}
+
+ALWAYS_INLINE uint64_t *group_book(struct group *group)
+{
+    return group->masks + 2 * (size_t)group->words;
+}
+
+/* The group of a cell, by an address in a block of this kind. Stops the program where the table and
+ * the meta do not vouch for each other. */
+struct group *group_of(const void *ptr, size_t kind);
+
+/* The number of the cell that begins at ptr. DUET_MOST_CELLS or more: none does. */
+size_t group_cell_number(const struct group *group, const void *ptr);
+
+/* Up to `want` cells of this kind into `cells`, from this home, then from others, and then from a new
+ * group. The last one of them is to be handed out first. 0: no memory. */
+size_t depot_take(size_t home, size_t kind, void **cells, size_t want);
+
+/* Returns cells of this kind to their groups, wherever those are. Takes no lock. Stops the program
+ * where one is not a cell, or is there already. */
+void depot_return(size_t kind, void *const *cells, size_t count);
+
+/* Releases what is wholly free, and purges the free pages of groups in which nothing has changed for
+ * `quiet` calls; at most `most` groups. Says whether there was any. */
+bool depots_purge(uint8_t quiet, size_t most);
+
+/* All of that at once, and the pages of records that are free for it. */
+bool depots_trim(void);
+
+struct depots_count {
+    size_t cells; /* in all groups */
+    size_t cell_bytes;
+    size_t free_cells; /* in the masks */
+    size_t free_bytes;
+};
+void depots_count(struct depots_count *count);
+
+/* Every invariant of all groups; stops the program where one is broken. */
+void depots_check(void);
+
+void depots_fork_prepare(void);
+void depots_fork_end(void);
+
+/* In the child, with the locks held: groups that were about to be put on a stack, or taken from one,
+ * by a thread that is not there any more, are put in order. */
+void depots_mend(void);
+
+#endif

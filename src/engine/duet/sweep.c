@@ -1,0 +1,124 @@
+#include "engine/duet/sweep.h"
+
+#include "base/atomics.h"
+#include "base/thread.h"
+#include "engine/duet/caches.h"
+#include "engine/duet/group.h"
+#include "engine/duet/magazine.h"
+#include "os/os.h"
+#include "spans/extents.h"
+#include "spans/spans.h"
+
+#define SWEEP_NS ((uint64_t)100 * 1000 * 1000)
+
+/* The clock costs as much as a few operations, and a slow one serves tens or hundreds of them. */
+#define OPERATIONS_PER_LOOK 8
+
+/* Pages of a group in which something changed a second ago may be wanted again. */
+#define SWEEPS_BEFORE_PURGE 10
+
+/* Each takes some system calls. At this rate a heap of 1 GiB of sparse groups is purged in 4 s. */
+#define PURGES_PER_SWEEP 512
+
+/* A slot that nobody used since the sweep before the last one is drained. */
+#define SWEEPS_BEFORE_DRAIN 2
+
+uint32_t sweep_number;
+static uint64_t last_sweep;
+static uintptr_t sweeper; /* thread_self() of who does one, or 0: one at a time */
+
+void sweep_cache(struct cache *cache)
+{
+    uint32_t number = load_relaxed(&sweep_number);
+    if (likely(cache->sweep == number))
+        return;
+    cache->sweep = number;
+    cache_decay(cache);
+}
+
+/* A guess: its owner may be in it. */
+static bool is_idle(struct bound_slot *slot, void *context)
+{
+    (void)context;
+    struct cache *cache = cache_of_bound(slot);
+    uintptr_t sum = cache_sum(cache);
+    bool changed = sum != cache->seen;
+    cache->seen = sum;
+    cache->idle = changed ? 0 : (uint8_t)min_size(cache->idle + (size_t)1, SWEEPS_BEFORE_DRAIN);
+    return cache->idle == SWEEPS_BEFORE_DRAIN && !cache_is_empty(cache);
+}
+
+static void drain_bound(struct bound_slot *slot, void *context)
+{
+    (void)context;
+    cache_drain(cache_of_bound(slot));
+}
+
+static void drain_shared(struct slot *slot, void *context)
+{
+    (void)context;
+    cache_drain(cache_of_shared(slot));
+}
+
+static void empty_shelf(size_t home, size_t kind)
+{
+    struct magazine *magazine;
+    while ((magazine = transfer_take_from(home, kind)) != NULL) {
+        depot_return(kind, magazine->cells, magazine->count);
+        magazine_give(magazine);
+    }
+}
+
+static void empty_shelves(bool idle_only)
+{
+    for (size_t home = 0; home < load_relaxed(&duet_homes); home++)
+        for (size_t kind = 1; kind < DUET_KINDS; kind++)
+            if (!idle_only || transfer_is_idle(home, kind))
+                empty_shelf(home, kind);
+}
+
+static void sweep(uint64_t now)
+{
+    add_relaxed(&sweep_number, 1);
+    bound_visit(&duet_bound, is_idle, drain_bound, NULL);
+    empty_shelves(true);
+    depots_purge(SWEEPS_BEFORE_PURGE, PURGES_PER_SWEEP);
+    spans_tick(now);
+    extents_tick(now);
+}
+
+void sweep_if_due(void)
+{
+    uint64_t now = os_clock_ns();
+    uint64_t last = load_relaxed(&last_sweep);
+    if (now - last < SWEEP_NS || !cas_acquire(&sweeper, (uintptr_t)0, thread_self()))
+        return;
+    store_relaxed(&last_sweep, now);
+    if (last != 0)
+        sweep(now);
+    store_release(&sweeper, 0);
+}
+
+/* Operations are counted by guess: threads that meet here may lose some of them. */
+void sweep_now_and_then(void)
+{
+    static uint32_t operations;
+    uint32_t count = load_relaxed(&operations) + 1;
+    store_relaxed(&operations, count);
+    if (unlikely(count % OPERATIONS_PER_LOOK == 0))
+        sweep_if_due();
+}
+
+void sweep_fork_child(void)
+{
+    if (load_relaxed(&sweeper) != thread_self())
+        store_relaxed(&sweeper, 0);
+}
+
+bool sweep_everything(void)
+{
+    bound_visit(&duet_bound, NULL, drain_bound, NULL);
+    slots_visit(&duet_shared, drain_shared, NULL);
+    empty_shelves(false);
+    return depots_trim();
+}
