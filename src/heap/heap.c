@@ -143,6 +143,7 @@ static void *alloc_cell(size_t length, size_t align, bool *zeroed)
 static void *alloc_large(size_t length, size_t align, bool *zeroed)
 {
     void *block = large_alloc(max_size(length, 1), align, zeroed);
+    engine_tick(); /* which else comes with the cells that a program may not use */
     if (block != NULL)
         count_large_alloc(large_bytes(block, "malloc"));
     return block;
@@ -171,10 +172,12 @@ void heap_free(void *ptr, const char *call)
         return;
     count_bind();
     size_t class = engine_free_slow(ptr, call);
-    if (class < ENGINE_CLASSES)
+    if (class < ENGINE_CLASSES) {
         count_free(class);
-    else
+    } else {
         count_large_free(large_free(ptr, call));
+        engine_tick();
+    }
 }
 
 /* A look at what a caller says of a block; returns its class. */

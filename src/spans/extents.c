@@ -58,7 +58,7 @@ static_assert(sizeof(struct extent) <= EXTENT_RECORD_BYTES, "an extent fits its 
 #define CLAIMS_MOST 16
 
 /* How many of a bin are looked at, and how many in all where the room behind counts: enough to
- * find a good one, few enough to be nothing to the two system calls of a lock. */
+ * find a good one, few enough to be nothing to what a block of this length costs its user. */
 #define LOOKS_MOST 32
 
 /* A block that grows gets this many times its length of room, so that copying it when the room

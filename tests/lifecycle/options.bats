@@ -137,6 +137,27 @@ all_slots() { # NUMBER
     expect_warnings 0
 }
 
+@test "limit takes a number, or one with a unit" {
+    local value
+    for value in 1 4096 64K 32M 1G; do
+        DUET_OPTIONS=limit=$value run --separate-stderr preloaded "$STD/options"
+        expect_warnings 0
+    done
+    for value in 0 M 3x 1KM -1 99999999999; do
+        DUET_OPTIONS=limit=$value run --separate-stderr preloaded "$STD/options"
+        expect_warnings 1 "limit=$value"
+    done
+}
+
+@test "purge_thread takes 0 or 1, and starts a thread" {
+    DUET_OPTIONS=purge_thread=2 run --separate-stderr preloaded "$STD/options"
+    expect_warnings 1 purge_thread=2
+    # shellcheck disable=SC2016 # the inner shell expands it
+    local count='ls /proc/$$/task | wc -l'
+    [ "$(preloaded sh -c "$count; :")" -eq 1 ]
+    [ "$(DUET_OPTIONS=purge_thread=1 preloaded sh -c "$count; :")" -eq 2 ]
+}
+
 @test "thp: huge pages are refused, or left to the kernel" {
     [ -e /sys/kernel/mm/transparent_hugepage ] || skip "a kernel without huge pages"
     expected_output=$'large, no huge pages\nplain'

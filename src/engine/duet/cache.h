@@ -1,7 +1,7 @@
 /*
  * A cache: what a slot holds, the magazines of one thread at a time.
  *
- * A class begins with no magazine of its own, then has one of 27 cells, which doubles each time it
+ * A class begins with no magazine of its own, then has one of 26 cells at most, which doubles each time it
  * runs empty or full, as far as a class may hold and the slot's budget lasts; where the budget does
  * not, classes that ran empty or full less often lately give way and are halved. At its largest a
  * magazine that is full passes on its older half, and one that is empty takes half: so neither comes

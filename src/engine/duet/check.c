@@ -10,7 +10,7 @@ struct bit {
 
 static struct bit bit_of(void *cell, size_t kind)
 {
-    struct group *group = group_of(cell, kind);
+    struct group *group = group_of(cell, kind, "free");
     size_t number = group_cell_number(group, cell);
     require(number < group->cells);
     return (struct bit){&group_book(group)[number / MASK_BITS],

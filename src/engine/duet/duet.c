@@ -117,7 +117,8 @@ size_t engine_class_of(const void *ptr, const char *call)
     size_t kind = table_class(ptr);
     if (kind == TABLE_FOREIGN || kind >= DUET_KINDS)
         return ENGINE_CLASSES;
-    if (!duet_is_cell(ptr, kind) && group_cell_number(group_of(ptr, kind), ptr) >= DUET_MOST_CELLS)
+    if (!duet_is_cell(ptr, kind) &&
+        group_cell_number(group_of(ptr, kind, call), ptr) >= DUET_MOST_CELLS)
         fatal_pointer(call, ptr, "is not the start of a cell");
     return kind - 1;
 }
@@ -194,7 +195,7 @@ static void abandon_bound(struct bound_slot *slot)
  * left as it left them. */
 void engine_fork_end_child(void)
 {
-    if (!bound_is_inside() && !slots_is_inside(&duet_shared))
+    if (!bound_is_inside() && !slots_is_inside(&duet_shared) && !sweep_is_inside())
         depots_mend();
     sweep_fork_child();
     release_locks();

@@ -26,11 +26,11 @@
 
 /* Records of 2^(7 + pool) bytes. */
 #define RECORD_LEAST_SHIFT 7
-#define RECORD_POOLS 5
+#define RECORD_POOLS 3
 #define POOL(number)                                                                               \
     META_POOL_INITIAL(1 << (RECORD_LEAST_SHIFT + (number)),                                        \
                       LOCK_RANK_ENGINE_METAS_LAST + 1 - RECORD_POOLS + (number))
-static struct meta_pool pools[RECORD_POOLS] = {POOL(0), POOL(1), POOL(2), POOL(3), POOL(4)};
+static struct meta_pool pools[RECORD_POOLS] = {POOL(0), POOL(1), POOL(2)};
 
 #define MASKS (DUET_CHECKED ? 3 : 2)
 static_assert(sizeof(struct group) + MASKS * GROUP_MOST_WORDS * sizeof(uint64_t) <=
@@ -152,12 +152,12 @@ static size_t span_bytes(size_t kind)
     return duet_tables.kinds[kind].blocks * BLOCK_BYTES;
 }
 
-struct group *group_of(const void *ptr, size_t kind)
+struct group *group_of(const void *ptr, size_t kind, const char *call)
 {
     struct group *group = (struct group *)meta_at(pool_of(kind), table_meta(ptr));
     if (unlikely(group == NULL) || unlikely(group->kind != kind) ||
         unlikely((uintptr_t)ptr - (uintptr_t)group->base >= span_bytes(kind)))
-        fatal_pointer("free", ptr, "is not from this heap, or was freed already");
+        fatal_pointer(call, ptr, "is not from this heap, or was freed already");
     return group;
 }
 
@@ -588,7 +588,7 @@ static void return_bits(struct group *group, const struct gathered *gathered)
 /* The first cells that are of one group; returns how many. */
 static size_t return_run(size_t kind, void *const *cells, size_t count)
 {
-    struct group *group = group_of(cells[0], kind);
+    struct group *group = group_of(cells[0], kind, "free");
     struct gathered gathered = {0, 0};
     size_t run = 0;
     for (; run < count; run++) {
@@ -735,7 +735,7 @@ static bool is_ripe(struct group *group, uint8_t quiet)
         group->quiet++;
         return false;
     }
-    return (group->cells - used) * duet_kind_bytes(group->kind) >= os_page_bytes();
+    return group->empty || (group->cells - used) * duet_kind_bytes(group->kind) >= os_page_bytes();
 }
 
 /* Ripe groups of a depot, by index. The lock is held. */
@@ -853,11 +853,18 @@ void depots_count(struct depots_count *count)
     release_homes(held);
 }
 
+/* Homes that are held, a bit each, and the wholly free groups that were found in each. */
+struct checked {
+    unsigned held;
+    uint32_t empties[DUET_HOMES];
+};
+
 static void check_group(struct group *group, void *context)
 {
-    const unsigned *held = context;
-    if ((*held >> group->home & 1) == 0)
+    struct checked *checked = context;
+    if ((checked->held >> group->home & 1) == 0)
         return;
+    checked->empties[group->home] += group->empty;
     size_t free_cells = 0;
     for (size_t word = 0; word < group->words; word++) {
         uint64_t avail = group_avail(group)[word];
@@ -878,9 +885,12 @@ static void check_group(struct group *group, void *context)
 
 void depots_check(void)
 {
-    unsigned held = take_homes();
-    visit_groups(check_group, &held);
-    release_homes(held);
+    struct checked checked = {.held = take_homes()};
+    visit_groups(check_group, &checked);
+    for (unsigned number = 0; number < DUET_HOMES; number++)
+        if ((checked.held >> number & 1) != 0)
+            require(checked.empties[number] == homes[number].empties);
+    release_homes(checked.held);
 }
 
 /* One whose holder does not come out, since it is in a signal handler or stopped, is left; and so is

@@ -5,8 +5,8 @@
  * A group is a span of one to 32 blocks (classes.h). Its meta has two masks, a bit for each cell:
  * `avail`, cells to be handed out, which belongs to whoever holds the home's lock; and `freed`, cells
  * that came back, which anybody ors bits into without a lock. When `avail` runs out, `freed` is
- * exchanged for zeros and becomes `avail`. (mallocng's masks.) A cell in neither is *taken*: somebody
- * has it, or it lies in a magazine.
+ * exchanged for zeros and becomes `avail`. (mallocng's masks.) A cell that is not in `avail` is *taken*:
+ * somebody has it, or it lies in a magazine, or it was returned and waits in `freed`.
  *
  * The state of a group is one word: how many cells have been returned to `freed`, how many are
  * taken, and two flags. Who returns cells first ors their bits and then, in one change of that word,
@@ -23,7 +23,7 @@
  *     released ◄── settled, lock held ───┴── the last cell came back, LISTED before
  *
  * A depot lists its groups by how full they are, and takes from the fullest, so that sparse ones
- * drain; wholly free ones stay with it until memory is wanted for another class, or until a sweep finds
+ * drain; wholly free ones stay with it until the home needs memory for another group, or until a sweep finds
  * them idle. A home has a depot for each class, and one lock for all of them; a group stays in its home.
  * Nothing here is hot: between the slots and the depots are magazines.
  */
@@ -96,9 +96,9 @@ ALWAYS_INLINE uint64_t *group_book(struct group *group)
     return group->masks + 2 * (size_t)group->words;
 }
 
-/* The group of a cell, by an address in a block of this kind. Stops the program where the table and
- * the meta do not vouch for each other. */
-struct group *group_of(const void *ptr, size_t kind);
+/* The group of a cell, by an address in a block of this kind. Stops the program, in the name of `call`,
+ * where the table and the meta do not vouch for each other. */
+struct group *group_of(const void *ptr, size_t kind, const char *call);
 
 /* The number of the cell that begins at ptr. DUET_MOST_CELLS or more: none does. */
 size_t group_cell_number(const struct group *group, const void *ptr);

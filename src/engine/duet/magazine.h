@@ -42,7 +42,7 @@
 /* Homes in use, from 1 to DUET_HOMES. */
 extern uint32_t duet_homes;
 
-/* Sizes of magazines: 27 to 2,043 cells. The least is what a class costs that is used once. */
+/* Sizes of magazines: 26 to 2,042 cells. The least is what a class costs that is used once. */
 #define MAGAZINE_LEAST_SHIFT 8
 #define MAGAZINE_SIZES (DUET_TINY ? 2 : 7)
 

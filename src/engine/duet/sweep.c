@@ -23,6 +23,9 @@
 /* A slot that nobody used since the sweep before the last one is drained. */
 #define SWEEPS_BEFORE_DRAIN 2
 
+/* Rounds of back-off until a trim leaves it to another thread's sweep: some 100 ms. */
+#define ROUNDS_OF_PATIENCE 2000
+
 uint32_t sweep_number;
 static uint64_t last_sweep;
 static uintptr_t sweeper; /* thread_self() of who does one, or 0: one at a time */
@@ -34,6 +37,16 @@ void sweep_cache(struct cache *cache)
         return;
     cache->sweep = number;
     cache_decay(cache);
+}
+
+static bool become_sweeper(void)
+{
+    return cas_acquire(&sweeper, (uintptr_t)0, thread_self());
+}
+
+bool sweep_is_inside(void)
+{
+    return load_relaxed(&sweeper) == thread_self();
 }
 
 /* A guess: its owner may be in it. */
@@ -91,7 +104,7 @@ void sweep_if_due(void)
 {
     uint64_t now = os_clock_ns();
     uint64_t last = load_relaxed(&last_sweep);
-    if (now - last < SWEEP_NS || !cas_acquire(&sweeper, (uintptr_t)0, thread_self()))
+    if (now - last < SWEEP_NS || !become_sweeper())
         return;
     store_relaxed(&last_sweep, now);
     if (last != 0)
@@ -115,10 +128,23 @@ void sweep_fork_child(void)
         store_relaxed(&sweeper, 0);
 }
 
-bool sweep_everything(void)
+static bool drain_everything(void)
 {
     bound_visit(&duet_bound, NULL, drain_bound, NULL);
     slots_visit(&duet_shared, drain_shared, NULL);
     empty_shelves(false);
     return depots_trim();
+}
+
+/* One at a time; who comes while another is at it has what that one returns. */
+bool sweep_everything(void)
+{
+    for (unsigned round = 0; !become_sweeper(); round++) {
+        if (sweep_is_inside() || round >= ROUNDS_OF_PATIENCE)
+            return false;
+        os_back_off(round);
+    }
+    bool trimmed = drain_everything();
+    store_release(&sweeper, 0);
+    return trimmed;
 }

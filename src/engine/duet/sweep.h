@@ -27,6 +27,9 @@ void sweep_cache(struct cache *cache);
 void sweep_if_due(void);
 void sweep_now_and_then(void);
 
+/* Whether this thread is in a sweep or a trim: interrupted in it. */
+bool sweep_is_inside(void);
+
 /* In a forked child: whoever was at it may not be there any more. */
 void sweep_fork_child(void);
 

@@ -1,6 +1,8 @@
 /* The one table of options, and what is made from it. */
 #include "common/options.h"
 
+#include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +11,7 @@
 enum value_kind {
     VALUE_SWITCH, /* 0 or 1 */
     VALUE_SLOTS,  /* a whole number within the bounds below */
+    VALUE_BYTES,  /* a whole number, perhaps with K, M or G behind */
 };
 
 /* As in the library's front/options.c. */
@@ -24,6 +27,9 @@ static const struct {
     {"slots", VALUE_SLOTS, "one to a CPU, at least 2; engine duet: 8 to a CPU",
      "number of slots, from 2 to 8192"},
     {"purge", VALUE_SWITCH, "0", "engine ng: return whole pages of a cell as it is freed"},
+    {"purge_thread", VALUE_SWITCH, "0",
+     "engine duet: a thread lets idle memory go, though nobody allocates"},
+    {"limit", VALUE_BYTES, "none", "let idle memory go before more than this is held"},
     {"thp", VALUE_SWITCH, "0", "let the kernel back the heap with huge pages"},
     {"stats", VALUE_SWITCH, "0", "print the heap's figures on stderr at exit"},
     {"verbose", VALUE_SWITCH, "0", "say on stderr at the start which engine runs"},
@@ -32,7 +38,7 @@ static const struct {
 
 static const char *kind_text(enum value_kind kind)
 {
-    return kind == VALUE_SWITCH ? "0|1" : "N";
+    return kind == VALUE_SWITCH ? "0|1" : kind == VALUE_SLOTS ? "N" : "N[K|M|G]";
 }
 
 void options_print(FILE *stream)
@@ -42,7 +48,7 @@ void options_print(FILE *stream)
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         char form[32];
         snprintf(form, sizeof form, "%s=%s", options[i].key, kind_text(options[i].kind));
-        fprintf(stream, "  %-12s %s (default: %s)\n", form, options[i].meaning,
+        fprintf(stream, "  %-16s %s (default: %s)\n", form, options[i].meaning,
                 options[i].standard);
     }
     fprintf(stream, "\nLater entries win, and -o wins over the environment.\n");
@@ -56,7 +62,12 @@ static bool value_fits(enum value_kind kind, const char *value)
         return strcmp(value, "0") == 0 || strcmp(value, "1") == 0;
     if (value[0] < '0' || value[0] > '9')
         return false;
+    errno = 0;
     unsigned long number = strtoul(value, &end, 10);
+    if (kind == VALUE_BYTES) {
+        bool has_unit = *end != '\0' && strchr("KMG", *end) != NULL;
+        return number >= 1 && number <= UINT32_MAX && errno == 0 && end[has_unit] == '\0';
+    }
     return *end == '\0' && number >= SLOTS_FEWEST && number <= SLOTS_MOST;
 }
 
@@ -76,6 +87,9 @@ bool options_check(const char *entry)
             return true;
         if (options[i].kind == VALUE_SWITCH)
             say_usage("-o %s: %s takes 0 or 1", entry, options[i].key);
+        else if (options[i].kind == VALUE_BYTES)
+            say_usage("-o %s: %s takes a number of bytes, or one with K, M or G", entry,
+                      options[i].key);
         else
             say_usage("-o %s: %s takes a whole number from %d to %d", entry, options[i].key,
                       SLOTS_FEWEST, SLOTS_MOST);
