@@ -15,8 +15,13 @@ enum { ROW_BEFORE_FIRST = __COUNTER__ };
 
 #define CEILING(a, b) (((a) + (b)-1) / (b))
 
-#define DIVIDES_OF_ROW(bytes, blocks)                                                              \
-    [KIND_HERE] = (blocks) == 1 ? (uint32_t)CEILING((uint64_t)1 << 32, (bytes)) : 0,
+#define WHOLE ((uint64_t)1 << 32)
+#define EXCESS(bytes) (CEILING(WHOLE, (bytes)) * (bytes)-WHOLE)
+#define LIMIT(bytes) (EXCESS(bytes) == 0 ? 1 : BLOCK_BYTES / (bytes)*EXCESS(bytes))
+
+#define DIVISOR_OF_ROW(bytes, blocks)                                                              \
+    [KIND_HERE] = {.inverse = (blocks) == 1 ? (uint32_t)CEILING(WHOLE, (bytes)) : 0,               \
+                   .limit = (blocks) == 1 ? (uint32_t)LIMIT(bytes) : 0},
 
 #define KIND_OF_ROW_IN_FULL(bytes_, blocks_)                                                       \
     [KIND_HERE] = {                                                                                \
@@ -28,7 +33,7 @@ enum { ROW_BEFORE_FIRST = __COUNTER__ };
 
 const struct duet_tables duet_tables = {
     .kind_of = {DUET_CLASS_ROWS(KIND_OF_ROW)},
-    .divides = {DUET_CLASS_ROWS(DIVIDES_OF_ROW)},
+    .divisors = {DUET_CLASS_ROWS(DIVISOR_OF_ROW)},
     .kinds = {DUET_CLASS_ROWS(KIND_OF_ROW_IN_FULL)},
 };
 

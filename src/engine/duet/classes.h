@@ -135,15 +135,23 @@ struct duet_kind {
 
 #define DUET_INVERSE_SHIFT 31
 
+/* An offset n below a group's bytes is that of a cell just if n * inverse, modulo 2^32, is below the
+ * limit. The inverse is ceil(2^32 / bytes) = (2^32 + e) / bytes, so that of cell number k leaves k * e,
+ * and every other offset more than inverse - bytes, which is more than cells * e: the limit, or 1 where
+ * e is 0, and there is no tail then. (After D. Lemire, 'Faster remainder by direct computation'.) */
+struct duet_divisor {
+    uint32_t inverse;
+    uint32_t limit;
+};
+
 /* All that the fast paths look up, in one place, so that one address leads to it. */
 struct duet_tables {
     /* The kind that serves a length, by its units, rounded up. */
     uint8_t kind_of[DUET_MOST_BYTES / DUET_UNIT + 1];
 
-    /* By the address table's byte: ceil(2^32 / bytes of a cell) where a group is one block, else 0,
-     * as for all that is no cell. An offset n < 2^16 is a multiple of the bytes just if n times this,
-     * modulo 2^32, is less than this (D. Lemire, 'Faster remainder by direct computation'). */
-    uint32_t divides[256];
+    /* By the address table's byte; zeros where a group is more than one block, and for all that is no
+     * cell. See duet_is_cell. */
+    struct duet_divisor divisors[256];
 
     struct duet_kind kinds[DUET_KINDS];
 };
@@ -170,12 +178,11 @@ ALWAYS_INLINE size_t duet_cell_at(size_t kind, size_t offset)
 }
 
 /* Whether an address in a block of this kind is that of a cell, as far as the fast path can tell:
- * false for all groups of several blocks; true also for the address behind the last cell, where a tail
- * begins, which nobody was given: the masks refuse it (group_cell_number). */
+ * false for all groups of several blocks. */
 ALWAYS_INLINE bool duet_is_cell(const void *ptr, size_t kind)
 {
-    uint32_t divides = duet_tables.divides[kind];
-    return (uint32_t)((uintptr_t)ptr % BLOCK_BYTES) * divides < divides;
+    const struct duet_divisor *divisor = &duet_tables.divisors[kind];
+    return (uint32_t)((uintptr_t)ptr % BLOCK_BYTES) * divisor->inverse < divisor->limit;
 }
 
 #endif
