@@ -24,7 +24,7 @@ static const struct {
     const char *standard;
     const char *meaning;
 } options[] = {
-    {"slots", VALUE_SLOTS, "one to a CPU, at least 2; engine duet: 8 to a CPU",
+    {"slots", VALUE_SLOTS, "one to a CPU, at least 2; engine duet: 8 to a CPU, at least 128",
      "number of slots, from 2 to 8192"},
     {"purge", VALUE_SWITCH, "0", "engine ng: return whole pages of a cell as it is freed"},
     {"purge_thread", VALUE_SWITCH, "0",
