@@ -1,6 +1,6 @@
 /*
  * How the engine duet returns cells to their groups without a lock, and releases groups: the model
- * of src/engine/duet/group.c, whose names it has.
+ * of src/engine/duet/group.c and depot.c, whose names it has, without prefixes.
  *
  * Two processes of `returner`, or three, do what any thread may: depot_return. `holder` is whoever
  * has the home's lock: it settles, takes cells, unlists, releases and makes groups, in any order

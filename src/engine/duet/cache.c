@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "engine/duet/depot.h"
 #include "engine/duet/group.h"
 
 static void set_none(struct cache *cache, size_t kind)

@@ -6,6 +6,7 @@
 
 #include "base/atomics.h"
 #include "base/thread.h"
+#include "engine/duet/depot.h"
 #include "engine/duet/group.h"
 #include "engine/duet/sweep.h"
 #include "os/os.h"

@@ -32,6 +32,7 @@
 
 #include "base/bits.h"
 #include "base/config.h"
+#include "engine/contract.h"
 #include "engine/duet/cache.h"
 #include "engine/duet/classes.h"
 #include "slots/bound.h"
@@ -154,28 +155,5 @@ bool engine_trim(void);
 
 /* What is to be done ten times a second, if anybody calls: the sweep. Slow operations do it, too. */
 void engine_tick(void);
-
-struct engine_options {
-    uint32_t slots; /* bound ones, and shared ones; 0: by the number of CPUs */
-    bool purge;     /* for engines that can return part of a cell at once */
-};
-
-/* As the library is loaded. */
-void engine_configure(const struct engine_options *options);
-
-/* Around fork: prepare, then one of the others, in the parent and in the child. */
-void engine_fork_prepare(void);
-void engine_fork_end(void);
-void engine_fork_end_child(void);
-
-struct engine_count {
-    size_t cells;      /* handed out */
-    size_t cell_bytes; /* in them */
-    size_t free_bytes; /* in cells that are ready to be handed out */
-    size_t slots;
-};
-
-/* Takes time proportional to the number of groups. */
-void engine_count(struct engine_count *count);
 
 #endif

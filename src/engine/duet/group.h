@@ -103,37 +103,56 @@ struct group *group_of(const void *ptr, size_t kind, const char *call);
 /* The number of the cell that begins at ptr. DUET_MOST_CELLS or more: none does. */
 size_t group_cell_number(const struct group *group, const void *ptr);
 
-/* Up to `want` cells of this kind into `cells`, from this home, then from others, and then from a new
- * group. The last one of them is to be handed out first. 0: no memory. */
-size_t depot_take(size_t home, size_t kind, void **cells, size_t want);
-
 /* Returns cells of this kind to their groups, wherever those are. Takes no lock. Stops the program
  * where one is not a cell, or is there already. */
 void depot_return(size_t kind, void *const *cells, size_t count);
 
-/* Releases what is wholly free, and purges the free pages of groups in which nothing has changed for
- * `quiet` calls; at most `most` groups. Says whether there was any. */
-bool depots_purge(uint8_t quiet, size_t most);
+/* ---- For depots ---------------------------------------------------------------------------- */
 
-/* All of that at once, and the pages of records that are free for it. */
-bool depots_trim(void);
+ALWAYS_INLINE uint64_t group_taken(uint64_t state)
+{
+    return (uint32_t)state / GROUP_TAKEN;
+}
 
-struct depots_count {
-    size_t cells; /* in all groups */
-    size_t cell_bytes;
-    size_t free_cells; /* in the masks */
-    size_t free_bytes;
-};
-void depots_count(struct depots_count *count);
+ALWAYS_INLINE uint64_t group_returned(uint64_t state)
+{
+    return state / GROUP_RETURNED;
+}
 
-/* Every invariant of all groups; stops the program where one is broken. */
-void depots_check(void);
+/* Where the records of this kind come from, words of each mask, and bytes of a group's span. */
+struct meta_pool *group_pool(size_t kind);
+size_t group_words(size_t kind);
+size_t group_span_bytes(size_t kind);
 
-void depots_fork_prepare(void);
-void depots_fork_end(void);
+/* By an index that only we write, so anything but a group of this kind means corruption. */
+struct group *group_at(size_t kind, uint32_t index);
 
-/* In the child, with the locks held: groups that were about to be put on a stack, or taken from one,
- * by a thread that is not there any more, are put in order. */
-void depots_mend(void);
+/* With the home's lock held: takes what came back over into avail; takes up to `want` cells out of it,
+ * lowest addresses first, and returns how many; says whether it, or `freed`, has any. */
+void group_merge(struct group *group);
+size_t group_take_cells(struct group *group, void **cells, size_t want);
+bool group_has_cells(const struct group *group);
+bool group_has_returned_cells(struct group *group);
+
+/* With the lock held, and `freed` merged: all cells are in avail, and nobody is about to count any. */
+bool group_is_free(const struct group *group);
+
+/* Parts have 2^this bytes. */
+unsigned group_part_shift(size_t kind);
+
+/* Counts cells whose bits are in `freed` already. The change of the state is the last touch of the
+ * group, unless it has set QUEUED and pushes the group on its depot's stack. */
+void group_count_returned(struct group *group, uint64_t count);
+void group_push_returned(struct group *group);
+
+/* All groups there are, in the order of their records. */
+void groups_visit(void (*visit)(struct group *group, void *context), void *context);
+
+/* Returns the pages of records that no group has. Says whether there were any. */
+bool groups_trim_records(void);
+
+/* The locks of the records. */
+void groups_fork_prepare(void);
+void groups_fork_end(void);
 
 #endif

@@ -36,7 +36,7 @@
 #include "engine/duet/classes.h"
 #include "spans/metas.h"
 
-/* Depots are divided into homes so that many CPUs do not meet on one lock (group.h). */
+/* Depots are divided into homes so that many CPUs do not meet on one lock (home.h). */
 #define DUET_HOMES 8
 
 /* Homes in use, from 1 to DUET_HOMES. */

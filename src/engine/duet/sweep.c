@@ -3,6 +3,7 @@
 #include "base/atomics.h"
 #include "base/thread.h"
 #include "engine/duet/caches.h"
+#include "engine/duet/depot.h"
 #include "engine/duet/group.h"
 #include "engine/duet/magazine.h"
 #include "os/os.h"

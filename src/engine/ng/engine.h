@@ -30,6 +30,7 @@
 #include "base/bits.h"
 #include "base/config.h"
 #include "base/thread.h"
+#include "engine/contract.h"
 #include "engine/ng/cell.h"
 #include "engine/ng/check.h"
 #include "engine/ng/group.h"
@@ -199,28 +200,5 @@ bool engine_trim(void);
 static inline void engine_tick(void)
 {
 }
-
-struct engine_options {
-    uint32_t slots; /* how many; 0: as many as CPUs, counted now */
-    bool purge;     /* whole pages inside a cell go back as it is freed */
-};
-
-/* As the library is loaded. */
-void engine_configure(const struct engine_options *options);
-
-/* Around fork: prepare, then one of the others, in the parent and in the child. */
-void engine_fork_prepare(void);
-void engine_fork_end(void);
-void engine_fork_end_child(void);
-
-struct engine_count {
-    size_t cells;      /* handed out */
-    size_t cell_bytes; /* in them */
-    size_t free_bytes; /* in cells that are ready to be handed out */
-    size_t slots;
-};
-
-/* Takes time proportional to the number of groups. */
-void engine_count(struct engine_count *count);
 
 #endif

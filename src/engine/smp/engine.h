@@ -35,6 +35,7 @@
 #include "base/bits.h"
 #include "base/config.h"
 #include "base/fatal.h"
+#include "engine/contract.h"
 #include "engine/smp/check.h"
 #include "slots/slots.h"
 #include "spans/table.h"
@@ -227,28 +228,5 @@ static inline bool engine_trim(void)
 static inline void engine_tick(void)
 {
 }
-
-struct engine_options {
-    uint32_t slots; /* how many; 0: as many as CPUs, counted now */
-    bool purge;     /* for engines that can return part of a cell at once */
-};
-
-/* As the library is loaded. */
-void engine_configure(const struct engine_options *options);
-
-/* Around fork: prepare, then one of the others, in the parent and in the child. */
-void engine_fork_prepare(void);
-void engine_fork_end(void);
-void engine_fork_end_child(void);
-
-struct engine_count {
-    size_t cells;      /* handed out */
-    size_t cell_bytes; /* in them */
-    size_t free_bytes; /* in cells that are ready to be handed out */
-    size_t slots;
-};
-
-/* Takes time proportional to the number of free cells. */
-void engine_count(struct engine_count *count);
 
 #endif

@@ -1,33 +1,18 @@
 /*
- * What the tests of duet share: random numbers, kinds that only the test uses, and a shadow of who
+ * What the tests of duet share: kinds that only the test uses, and a shadow of who
  * has which cell.
  */
 #ifndef TESTS_UNIT_DUET_TESTS_H
 #define TESTS_UNIT_DUET_TESTS_H
 
+#include "random.h"
 #include "unit.h"
 
 #include <stdio.h>
 
 #include "engine.h"
+#include "engine/duet/depot.h"
 #include "engine/duet/group.h"
-
-/* ---- Random numbers ------------------------------------------------------------------------ */
-
-/* Weyl's sequence, mixed (splitmix64). */
-static inline uint64_t next_random(uint64_t *state)
-{
-    *state += 0x9e3779b97f4a7c15u;
-    uint64_t x = *state;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
-static inline size_t random_below(uint64_t *state, size_t limit)
-{
-    return (size_t)(next_random(state) % limit);
-}
 
 static inline void shuffle(uint64_t *state, void **cells, size_t count)
 {

@@ -1,10 +1,11 @@
 /*
- * What the tests of ng share: contexts in which nothing happens but what the test does, random
- * numbers, and a look at all groups of a context.
+ * What the tests of ng share: contexts in which nothing happens but what the test does, and a
+ * look at all groups of a context.
  */
 #ifndef TESTS_UNIT_NG_TESTS_H
 #define TESTS_UNIT_NG_TESTS_H
 
+#include "random.h"
 #include "unit.h"
 
 #include <stdio.h>
@@ -12,22 +13,6 @@
 #include "duet.h"
 #include "engine.h"
 #include "engine/ng/plan.h"
-
-/* ---- Random numbers ----------------------------------------------------------------------- */
-
-static inline uint64_t next_random(uint64_t *state)
-{
-    *state += 0x9e3779b97f4a7c15u;
-    uint64_t x = *state;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
-static inline size_t random_below(uint64_t *state, size_t limit)
-{
-    return (size_t)(next_random(state) % limit);
-}
 
 /* ---- Contexts of a test's own -------------------------------------------------------------- */
 

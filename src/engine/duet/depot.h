@@ -1,0 +1,54 @@
+/*
+ * Depots: the groups of a class in a home, listed by how full they are. Cells come from the fullest, so
+ * that sparse groups drain; what is wholly free goes back (purge.c), and so do free pages of the others.
+ */
+#ifndef DUET_ENGINE_DUET_DEPOT_H
+#define DUET_ENGINE_DUET_DEPOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/duet/group.h"
+#include "engine/duet/home.h"
+
+/* Up to `want` cells of this kind into `cells`, from this home, then from others, and then from a new
+ * group. The last one of them is to be handed out first. 0: no memory. */
+size_t depot_take(size_t home, size_t kind, void **cells, size_t want);
+
+/* Releases what is wholly free, and purges the free pages of groups in which nothing has changed for
+ * `quiet` calls; at most `most` groups. Says whether there was any. */
+bool depots_purge(uint8_t quiet, size_t most);
+
+/* All of that at once, and the pages of records that are free for it. */
+bool depots_trim(void);
+
+struct depots_count {
+    size_t cells; /* in all groups */
+    size_t cell_bytes;
+    size_t free_cells; /* in the masks */
+    size_t free_bytes;
+};
+void depots_count(struct depots_count *count);
+
+/* Every invariant of all groups; stops the program where one is broken. */
+void depots_check(void);
+
+void depots_fork_prepare(void);
+void depots_fork_end(void);
+
+/* In the child, with the locks held: groups that were about to be put on a stack, or taken from one,
+ * by a thread that is not there any more, are put in order. */
+void depots_mend(void);
+
+/* ---- For purge.c; the home's lock is held -------------------------------------------------- */
+
+/* Puts the groups on the depot's stack in order. */
+void depot_settle(struct depot *depot, size_t kind);
+
+/* Gives back a listed group that is wholly free. */
+void depot_release_group(struct group *group);
+
+void home_give_blanks(struct home *home);
+
+#endif
