@@ -25,7 +25,7 @@ all: build
 build:
 	@scripts/need build
 	@cmake --preset release >/dev/null
-	@cmake --build build -j $(JOBS) -- --no-print-directory -s >&2
+	@scripts/build build >&2
 
 run: build
 	build/duet run --engine $(ENGINE) -- $(program)
@@ -36,9 +36,10 @@ test:
 
 soak:
 	@scripts/need build test check
-	@for flavour in release checked tiny asan tsan; do \
-	    scripts/flavour $$flavour -L soak || exit; done
-	@scripts/flavour rwlock -L soak -R '^ng\.'
+	@scripts/flavour release -L soak
+	@for flavour in checked tiny asan tsan; do \
+	    scripts/flavour $$flavour -L 'soak|once' || exit; done
+	@scripts/flavour rwlock -L 'soak|once' -R '^ng\.'
 
 check:
 	@.ci/run check
@@ -71,7 +72,8 @@ help:
 	@echo 'make run [PROG="..."]   run PROG on duet and print what its heap did; default: gcc'
 	@echo '         [ENGINE=$(ENGINE)]   ... on this engine, of: $(engines)'
 	@echo 'make test               build and pass all tests, but for the long ones'
-	@echo 'make soak               the long tests, on every flavour (some twenty minutes each)'
+	@echo 'make soak               the long tests, and what CI runs in one flavour alone, on every'
+	@echo '                        flavour (some twenty minutes each)'
 	@echo 'make check              what CI checks beyond: format, layers, every flavour'
 	@echo 'make peers              install the allocators that Debian has, to compare duet with'
 	@echo 'make bench              measure all of them, for an hour, and refresh docs/benchmarks.md'

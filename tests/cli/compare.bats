@@ -109,7 +109,7 @@ os.waitpid(pid, 0)' | tr -dc 0-9)
 
 @test "a trace in place of a program" {
     trace=$BATS_TEST_DIRNAME/../../bench/traces/cc1.trace
-    run -0 compare smp --replay "$trace"
+    run -0 compare duet --replay "$trace"
     [ "$(field "{e['status'] for e in r['results']}")" = "{'ok'}" ]
     run -1 compare "overlap=$faulty/faulty_overlap.so" --replay "$trace"
     [ "$(status_of overlap)" = corrupt ]
@@ -201,12 +201,16 @@ EOF
 @test "a signal that is ignored, as under nohup, does not end it" {
     (
         trap "" HUP
-        exec "$duet" compare --runs 3 --with smp --json "$json" -- sleep 0.5
+        exec "$duet" compare --runs 1 --with smp --json "$json" -- sleep 1
     ) >"$work/out" 2>&1 &
-    sleep 1.5
-    kill -HUP $!
-    kill -HUP "$(pgrep -P $!)"
-    wait $!
+    local compare=$! runner
+    # The program runs under a process that measures it.
+    for _ in {1..500}; do
+        runner=$(pgrep -P $compare) && pgrep -x -P "$runner" sleep >/dev/null && break
+        sleep 0.02
+    done
+    kill -HUP $compare "$runner"
+    wait $compare
     [ "$(field "r['whole']")" = True ]
 }
 

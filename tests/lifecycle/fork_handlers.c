@@ -2,7 +2,7 @@
  * Very many forks of a process whose pthread_atfork handlers allocate and free. While a fork goes
  * on, its thread works elsewhere than before and after; what it leaves there must be found again,
  * or the process grows with each fork. After all of them it is at most twice as large as after
- * the first hundred.
+ * the first fifty.
  *
  * Handlers stand on either side of the allocator's own: those that are registered before it run
  * while it holds its locks. Under the duet_ names the program itself registers that early; under
@@ -17,7 +17,7 @@
 #include "memory.h"
 #include "names.h"
 
-enum { FIRST = 100, KEPT = 64, REPLACED = 8, MOST_THREADS = 64 };
+enum { FIRST = 50, KEPT = 64, REPLACED = 8, MOST_THREADS = 64 };
 
 #define GROWTH_LIMIT 2
 

@@ -5,7 +5,9 @@
 #include "cmocka_tests.h"
 
 #define LARGEST_STEP ((size_t)64 << 20)
-#define EVERY_SIZE_TO 70000 /* beyond one block of 64 KiB, so every class and the first larges */
+#define EVERY_SIZE_TO ((size_t)8192)
+#define EVERY_EDGE_TO ((size_t)70000) /* beyond a block of 64 KiB: all classes, the first larges */
+#define EDGES_APART ((size_t)16)      /* where a class ends is a multiple of it */
 
 /* ---- calloc ------------------------------------------------------------------------------- */
 
@@ -195,6 +197,7 @@ static void ring_put(struct ring *ring, unsigned char *block, size_t size)
     ring->sizes[at] = size;
 }
 
+/* And where that would take long, every size at which a class may end, with one to both sides. */
 static void every_size_is_usable_and_keeps_its_content(void **state)
 {
     (void)state;
@@ -202,10 +205,14 @@ static void every_size_is_usable_and_keeps_its_content(void **state)
     size_t step = UNDER_SANITIZER ? 7 : 1; /* memory accesses cost ten times as much there */
     for (size_t size = 0; size <= EVERY_SIZE_TO; size += step)
         ring_put(&ring, malloc(opaque_size(size)), size);
+    for (size_t edge = EVERY_SIZE_TO; edge <= EVERY_EDGE_TO; edge += EDGES_APART * step) {
+        for (size_t size = edge - 1; size <= edge + 1; size++)
+            ring_put(&ring, malloc(opaque_size(size)), size);
+    }
     for (size_t at = 0; at < RING; at++)
         ring_clear(&ring, at);
 
-    for (size_t size = EVERY_SIZE_TO; size <= LARGEST_STEP; size += size / 8 + 1) {
+    for (size_t size = EVERY_EDGE_TO; size <= LARGEST_STEP; size += size / 8 + 1) {
         unsigned char *block = malloc(opaque_size(size));
         assert_non_null(block);
         assert_true(malloc_usable_size(block) >= size);
