@@ -89,7 +89,7 @@ DUET_API void duet_free(void *ptr, size_t len, size_t align) DUET_NOEXCEPT;
 /* ---- The heap as a whole ------------------------------------------------------------------ */
 
 struct duet_heap_stats {
-    size_t held_bytes;      /* mapped from the OS for cells, large blocks and metas */
+    size_t held_bytes;      /* mapped for cells, large blocks and metas, touched or not */
     size_t held_peak_bytes; /* the most that held_bytes has been */
     size_t cell_bytes;      /* in cells now handed out, whole cells counted */
     size_t cells;           /* cells now handed out */

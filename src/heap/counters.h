@@ -73,7 +73,7 @@ struct count_record {
     char engine[16];
     uint64_t row_bytes[COUNT_SMALL_ROWS];
 
-    uint64_t held_bytes; /* mapped from the OS, now and at most */
+    uint64_t held_bytes; /* mapped, touched or not, now and at most */
     uint64_t held_peak_bytes;
 
     int64_t live_bytes; /* as of the shards' last looks, with what was inherited */

@@ -20,8 +20,8 @@ void statistics_write(void)
     message_add(&message, "duet: the heap, engine ");
     message_add(&message, heap_engine());
     message_add(&message, "\n");
-    add_line(&message, "bytes held from the OS", count.held_bytes);
-    add_line(&message, "bytes held at their peak", count.held_peak_bytes);
+    add_line(&message, "bytes mapped for the heap", count.held_bytes);
+    add_line(&message, "bytes mapped at most", count.held_peak_bytes);
     add_line(&message, "cells handed out", count.cells);
     add_line(&message, "bytes in them", count.cell_bytes);
     add_line(&message, "bytes in free cells", count.free_bytes);

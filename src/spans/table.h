@@ -59,8 +59,8 @@ ALWAYS_INLINE uint8_t table_class(const void *ptr)
     uintptr_t leaf_number = block >> TABLE_LEAF_BITS;
     if (unlikely(leaf_number >= TABLE_ROOT_ENTRIES))
         return TABLE_FOREIGN;
-    uintptr_t leaf = (uintptr_t)table.empty_leaf + load_relaxed(&table.root[leaf_number]);
-    return load_relaxed((const uint8_t *)leaf + (block & (TABLE_LEAF_ENTRIES - 1)));
+    const uint8_t *leaf = table.empty_leaf + load_relaxed(&table.root[leaf_number]);
+    return load_relaxed(&leaf[block & (TABLE_LEAF_ENTRIES - 1)]);
 }
 
 /* Whether the 4 KiB that hold ptr are marked; false for any address that is not ours. */

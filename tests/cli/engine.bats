@@ -90,7 +90,7 @@ END
     [[ $stderr != *"the heap, engine"* ]]
     [[ $stderr != *"duet: version"* ]]
     run -0 --separate-stderr duet_run -o stats=1 -- "$work/nothing"
-    [[ $stderr == *"duet: the heap, engine $DUET_ENGINE"*"bytes held from the OS: "* ]]
+    [[ $stderr == *"duet: the heap, engine $DUET_ENGINE"*"bytes mapped for the heap: "* ]]
     [[ $stderr != *"duet: version"* ]]
     run -0 --separate-stderr duet_run -o verbose=1 -- "$work/nothing"
     [[ $stderr == *"duet: version "*", engine $DUET_ENGINE"* ]]
@@ -251,7 +251,7 @@ END
     run ! grep -E "×|times|of the peak" "$work/err"
 }
 
-@test "what can be live at most is not above what was held" {
+@test "what can be live at most is not above what was mapped" {
     # Churn by which, as far as its counts tell, twice as much could have been live.
     compile churn -O0 -fno-builtin <<'END'
 #include <stdlib.h>

@@ -477,6 +477,61 @@ os._exit(0)'
     [[ $stderr != *$'\x7f'* ]]
 }
 
+# Prints the table's column of cells allocated in lines of that size.
+allocated_of() { # SIZE
+    # Behind the size stand cells, bytes with their unit, perhaps a share, perhaps a bar.
+    sed -n "s/^ *$1  *//p" <<<"$stderr" | grep -oE '[0-9,]+ +(<|>)?[0-9]+ % *[^ ]*$' |
+        sed 's/ .*//; s/,//g'
+}
+
+@test "many classes are shown by doublings, all of them if asked for" {
+    compile classes -O0 -fno-builtin <<'END'
+#include <stdlib.h>
+int main(int argc, char **argv)
+{
+    size_t most = (size_t)atoi(argv[argc - 1]);
+    for (size_t size = 16; size <= most; size += 16) if (!malloc(size)) return 1;
+    return 0;
+}
+END
+    run -0 --separate-stderr "$duet" run --json "$work/report.json" -- "$work/classes" 40000
+    small='[x for x in r["processes"][0]["rows"] if not x["large"]]'
+    count=$(field "len($small)")
+    ((count > 24))
+    [[ $stderr == *"By doublings, of $count size classes in use; --all-classes lists each."* ]]
+    while read -r above most size; do
+        cells=$(field "sum(x['allocated_cells'] for x in $small if $above < x['cell_bytes'] <= $most)")
+        [ -n "$cells" ] && [ "$(allocated_of "$size")" = "$cells" ]
+    done <<'END'
+64 128 65–128 B
+512 1024 513 B–1 KiB
+4096 8192 4–8 KiB
+END
+    [ "$(grep -cE '^ +[0-9,]+( B)?(–[0-9]+)? (B|KiB|MiB) ' <<<"$stderr")" -le 24 ]
+
+    for option in -a --all-classes; do
+        run -0 --separate-stderr "$duet" run $option -- "$work/classes" 40000
+        [[ $stderr != *"doublings"* ]]
+        [ "$(grep -cE '^ +[0-9]+ (B|KiB) ' <<<"$stderr")" = "$count" ]
+    done
+
+    run -0 --separate-stderr "$duet" run -- "$work/classes" 160
+    [[ $stderr != *"doublings"* ]]
+    [[ $stderr == *$'\n'"            160 B "* ]]
+}
+
+@test "what is mapped stands beside what is resident" {
+    # 64 MiB of which nothing is touched.
+    compile untouched -O0 -fno-builtin <<'END'
+#include <stdlib.h>
+int main(void) { return malloc(64 << 20) == NULL; }
+END
+    run -0 --separate-stderr "$duet" run --json "$work/report.json" -- "$work/untouched"
+    [[ $stderr =~ "peak RSS          "[0-9]\.[0-9]" MiB"[^$'\n']*$'\n'"  heap mapped       "[67][0-9] ]]
+    [ "$(field 'r["processes"][0]["held_peak_bytes"] >= 64 << 20')" = True ]
+    [ "$(field 'r["processes"][0]["peak_rss_bytes"] < 32 << 20')" = True ]
+}
+
 @test "at most 100 columns, blocks in UTF-8, ASCII elsewhere, no colours in a pipe" {
     run -0 --separate-stderr "$duet" run -- "$python" -c 'x = [[i] for i in range(10000)]'
     [[ $stderr == *█* ]]

@@ -10,6 +10,7 @@
 
 enum value_kind {
     VALUE_SWITCH, /* 0 or 1 */
+    VALUE_OWNERS, /* cpus or threads */
     VALUE_SLOTS,  /* a whole number within the bounds below */
     VALUE_BYTES,  /* a whole number, perhaps with K, M or G behind */
 };
@@ -26,10 +27,12 @@ static const struct {
 } options[] = {
     {"slots", VALUE_SLOTS, "one to a CPU, at least 2; engine duet: 8 to a CPU, at least 128",
      "number of slots, from 2 to 8192"},
+    {"slots_of", VALUE_OWNERS, "CPUs where they can be had, and slots is not given",
+     "engine duet: whose the slots are"},
     {"purge", VALUE_SWITCH, "0", "engine ng: return whole pages of a cell as it is freed"},
     {"purge_thread", VALUE_SWITCH, "0",
      "engine duet: a thread lets idle memory go, though nobody allocates"},
-    {"limit", VALUE_BYTES, "none", "let idle memory go before more than this is held"},
+    {"limit", VALUE_BYTES, "none", "let idle memory go before more than this is mapped"},
     {"thp", VALUE_SWITCH, "0", "let the kernel back the heap with huge pages"},
     {"stats", VALUE_SWITCH, "0", "print the heap's figures on stderr at exit"},
     {"verbose", VALUE_SWITCH, "0", "say on stderr at the start which engine runs"},
@@ -38,7 +41,16 @@ static const struct {
 
 static const char *kind_text(enum value_kind kind)
 {
-    return kind == VALUE_SWITCH ? "0|1" : kind == VALUE_SLOTS ? "N" : "N[K|M|G]";
+    switch (kind) {
+    case VALUE_SWITCH:
+        return "0|1";
+    case VALUE_OWNERS:
+        return "cpus|threads";
+    case VALUE_SLOTS:
+        return "N";
+    default:
+        return "N[K|M|G]";
+    }
 }
 
 void options_print(FILE *stream)
@@ -60,6 +72,8 @@ static bool value_fits(enum value_kind kind, const char *value)
 
     if (kind == VALUE_SWITCH)
         return strcmp(value, "0") == 0 || strcmp(value, "1") == 0;
+    if (kind == VALUE_OWNERS)
+        return strcmp(value, "cpus") == 0 || strcmp(value, "threads") == 0;
     if (value[0] < '0' || value[0] > '9')
         return false;
     errno = 0;
@@ -87,6 +101,8 @@ bool options_check(const char *entry)
             return true;
         if (options[i].kind == VALUE_SWITCH)
             say_usage("-o %s: %s takes 0 or 1", entry, options[i].key);
+        else if (options[i].kind == VALUE_OWNERS)
+            say_usage("-o %s: %s takes cpus or threads", entry, options[i].key);
         else if (options[i].kind == VALUE_BYTES)
             say_usage("-o %s: %s takes a number of bytes, or one with K, M or G", entry,
                       options[i].key);

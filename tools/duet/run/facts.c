@@ -94,16 +94,18 @@ static bool tell_never_freed(const struct process_summary *process, char *text)
     return true;
 }
 
-static bool tell_held(const struct process_summary *process, char *text)
+static bool tell_mapped(const struct process_summary *process, char *text)
 {
     const double worth_saying = 1.5;
-    const uint64_t least_bytes = 4 * 1024 * 1024; /* below, the first mapping makes the ratio */
+    /* Mappings double up to 16 MiB, and there are several sorts: below, the last ones make the
+     * ratio. */
+    const uint64_t least_bytes = 64 * 1024 * 1024;
     double times = ratio(process->held_peak_bytes, process->peak_bytes);
 
     if (!peak_is_firm(process) || process->held_peak_bytes < least_bytes || times < worth_saying)
         return false;
     snprintf(text, SENTENCE_CHARS,
-             "At most the allocator held %.1f times what the program had live at most.", times);
+             "At most %.1f times as much was mapped for the heap as was live at most.", times);
     return true;
 }
 
@@ -163,7 +165,7 @@ static bool tell_churn(const struct process_summary *process, char *text)
 void facts_print(FILE *stream, const struct process_summary *process, const char *indent)
 {
     static bool (*const tellers[])(const struct process_summary *, char *) = {
-        tell_failures, tell_concentration, tell_never_freed, tell_held,
+        tell_failures, tell_concentration, tell_never_freed, tell_mapped,
         tell_small,    tell_moves,         tell_churn,
     };
     char text[SENTENCE_CHARS];

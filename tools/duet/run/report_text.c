@@ -8,15 +8,7 @@
 #include "common/format.h"
 #include "common/style.h"
 #include "run/facts.h"
-
-/* The table's columns; with the gaps between them they make 98. */
-#define SIZE_COLUMNS 15
-#define CELLS_COLUMNS 14
-#define BYTES_COLUMNS 14
-#define SHARE_COLUMNS 6
-#define PEAK_BAR_COLUMNS 13
-#define ALLOCATED_COLUMNS 14
-#define TOTAL_BAR_COLUMNS 12
+#include "run/report_table.h"
 
 /* What stands before a figure, and names of programs in the list. */
 #define LABEL_COLUMNS 18
@@ -99,16 +91,6 @@ static bool is_bound_only(const struct process_summary *process)
     return process->peak_bytes < process->peak_error_bytes;
 }
 
-/* Whether the rows were noted near enough to the peak to stand for it. */
-static bool rows_are_near(const struct process_summary *process)
-{
-    const double near = 0.02;
-    uint64_t rows = process->peak_rows_bytes;
-    uint64_t peak = process->peak_bytes;
-
-    return rows != 0 && ratio(rows < peak ? peak - rows : rows - peak, peak) <= near;
-}
-
 static void print_peak(FILE *stream, const struct process_summary *leader,
                        const struct style *style)
 {
@@ -128,7 +110,7 @@ static void print_peak(FILE *stream, const struct process_summary *leader,
     else
         fprintf(stream, "%s %s)", style->glyphs->plus_minus,
                 format_bytes(error, leader->peak_error_bytes));
-    if (rows_are_near(leader))
+    if (rows_are_near_peak(leader))
         fprintf(stream, ", in %s%s", exact && leader->peak_rows_at_end ? "" : "about ",
                 format_things(cells, leader->peak_cells, "cell"));
     fputc('\n', stream);
@@ -170,24 +152,19 @@ static void print_calls(FILE *stream, const struct process_summary *leader)
             format_count(moved, leader->reallocs_moved));
 }
 
-static void print_held(FILE *stream, const struct process_summary *leader,
-                       const struct style *style)
+/* Address space: what of it was touched is in the RSS, with all else that the program has. */
+static void print_mapped(FILE *stream, const struct process_summary *leader)
 {
     char peak[NUMBER_CHARS];
     char end[NUMBER_CHARS];
 
     /* A process notes this when its counts are added up; one that was killed may not have. */
-    print_label(stream, "held from the OS");
-    if (leader->held_peak_bytes < leader->live_bytes) {
+    print_label(stream, "heap mapped");
+    if (leader->held_peak_bytes < leader->live_bytes)
         fprintf(stream, "not known: it ended too soon\n");
-        return;
-    }
-    fprintf(stream, "%s at most, %s at the end", format_bytes(peak, leader->held_peak_bytes),
-            format_bytes(end, leader->held_bytes));
-    if (peak_is_firm(leader))
-        fprintf(stream, "; at most %.2f %s the live peak",
-                ratio(leader->held_peak_bytes, leader->peak_bytes), style->glyphs->times);
-    fputc('\n', stream);
+    else
+        fprintf(stream, "%s at most, %s at the end, touched or not\n",
+                format_bytes(peak, leader->held_peak_bytes), format_bytes(end, leader->held_bytes));
 }
 
 static void print_leader(FILE *stream, const struct run_summary *run,
@@ -202,75 +179,9 @@ static void print_leader(FILE *stream, const struct run_summary *run,
     fprintf(stream, "%s\n", rss_text(rss, leader));
     if (is_silent(leader))
         return;
+    print_mapped(stream, leader);
     print_live(stream, leader, style);
     print_calls(stream, leader);
-    print_held(stream, leader, style);
-}
-
-/* ---- The table ----------------------------------------------------------------------------- */
-
-static void print_share(FILE *stream, double share, int bar_columns, const struct style *style)
-{
-    char percent[NUMBER_CHARS];
-    char bar[BAR_CHARS];
-
-    print_right(stream, share > 0 ? format_percent(percent, share) : "", SHARE_COLUMNS);
-    format_bar(bar, share, bar_columns, style->glyphs);
-    fprintf(stream, " %s%s%s", style->bar, bar, style->plain);
-    /* Nothing stands behind the second bar. */
-    if (bar_columns == PEAK_BAR_COLUMNS)
-        print_padding(stream, bar, bar_columns);
-}
-
-static void print_row(FILE *stream, const struct row_summary *row, uint64_t peak_bytes,
-                      uint64_t allocated, const struct style *style)
-{
-    char number[NUMBER_CHARS];
-    char size[NUMBER_CHARS + 16];
-
-    snprintf(size, sizeof size, "%s%s%s", row->large ? "large " : "",
-             row->large ? style->glyphs->at_most : "", row->large ? " " : "");
-    strcat(size, format_cell_bytes(number, row->cell_bytes));
-
-    print_right(stream, size, 2 + SIZE_COLUMNS);
-    print_right(stream, format_count(number, row->peak_cells), CELLS_COLUMNS);
-    print_right(stream, format_bytes(number, row->peak_bytes), BYTES_COLUMNS);
-    print_share(stream, ratio(row->peak_bytes, peak_bytes), PEAK_BAR_COLUMNS, style);
-    print_right(stream, format_count(number, row->allocated), ALLOCATED_COLUMNS);
-    print_share(stream, ratio(row->allocated, allocated), TOTAL_BAR_COLUMNS, style);
-    fputc('\n', stream);
-}
-
-static void print_table(FILE *stream, const struct process_summary *leader,
-                        const struct style *style)
-{
-    uint64_t peak_bytes = 0;
-    uint64_t allocated = 0;
-
-    for (unsigned i = 0; i < leader->row_count; i++) {
-        peak_bytes += leader->rows[i].peak_bytes;
-        allocated += leader->rows[i].allocated;
-    }
-
-    if (leader->row_count == 0)
-        return;
-    fprintf(stream, "\n%s", style->strong);
-    print_right(stream, "cell size", 2 + SIZE_COLUMNS);
-    print_right(stream, "cells at peak", CELLS_COLUMNS);
-    print_right(stream, "bytes at peak", BYTES_COLUMNS);
-    print_right(stream, "share", SHARE_COLUMNS);
-    print_right(stream, "allocated", 1 + PEAK_BAR_COLUMNS + ALLOCATED_COLUMNS);
-    print_right(stream, "share", SHARE_COLUMNS);
-    fprintf(stream, "%s\n", style->plain);
-    for (unsigned i = 0; i < leader->row_count; i++)
-        print_row(stream, &leader->rows[i], peak_bytes, allocated, style);
-    if (leader->peak_rows_bytes == 0) {
-        fprintf(stream, "  What was live by size at the peak was not noted.\n");
-    } else if (!rows_are_near(leader)) {
-        char bytes[NUMBER_CHARS];
-        fprintf(stream, "  What was live by size was noted at %s, some way from the peak.\n",
-                format_bytes(bytes, peak_bytes));
-    }
 }
 
 /* ---- The others, and all together ---------------------------------------------------------- */
@@ -374,7 +285,7 @@ static void print_silent(FILE *stream, const struct run_summary *run)
             run->silent_program);
 }
 
-void report_text_print(FILE *stream, const struct run_summary *run, bool colours)
+void report_text_print(FILE *stream, const struct run_summary *run, bool all_classes, bool colours)
 {
     struct style style = style_make(colours);
     char count[NUMBER_CHARS];
@@ -386,7 +297,7 @@ void report_text_print(FILE *stream, const struct run_summary *run, bool colours
     if (run->count != 0) {
         const struct process_summary *leader = &run->processes[0];
         print_leader(stream, run, leader, &style);
-        print_table(stream, leader, &style);
+        report_table_print(stream, leader, all_classes, &style);
         facts_print(stream, leader, "  ");
         if (run->count > 1) {
             print_others(stream, run, &style);

@@ -9,7 +9,8 @@
 
 #include "run/summary.h"
 
-/* Prints the report, or, where no process loaded the library, that and why it can be. */
-void report_text_print(FILE *stream, const struct run_summary *run, bool colours);
+/* Prints the report, or, where no process loaded the library, that and why it can be.
+ * `all_classes`: the table has a line for each size class in use, however many there are. */
+void report_text_print(FILE *stream, const struct run_summary *run, bool all_classes, bool colours);
 
 #endif

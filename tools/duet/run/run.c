@@ -29,6 +29,7 @@
 struct request {
     const char *engine;
     const char *json_name; /* NULL: none wanted */
+    bool all_classes;      /* in the text; JSON always has them */
     char *options;         /* from -o, joined; NULL: none */
     char **command;
 };
@@ -41,12 +42,14 @@ static void print_help(void)
 
     library_list(engines);
     printf(
-        "usage: duet run [--engine NAME] [--json FILE] [-o KEY=VALUE]... [--] PROG [ARGS...]\n"
+        "usage: duet run [--engine NAME] [--all-classes] [--json FILE] [-o KEY=VALUE]... [--]\n"
+        "                PROG [ARGS...]\n"
         "\n"
         "Runs PROG and its children on a duet library, and reports on stderr what their heaps\n"
         "did: above all of the process with the most live memory.\n"
         "\n"
         "  -e, --engine NAME    the engine to run on (default: " DEFAULT_ENGINE "); there are:%s\n"
+        "  -a, --all-classes    list every size class in use, not doublings where they are many\n"
         "  -j, --json FILE      also write the report as JSON, with all processes; -: stdout\n"
         "  -o, --option KEY=VALUE\n"
         "                       set an option of the library; may be repeated, the last wins\n"
@@ -72,17 +75,24 @@ static enum parsed parse(int word_count, char **words, struct request *request)
 {
     enum { HELP_OPTIONS = 256 };
     static const struct option known[] = {
-        {"engine", required_argument, NULL, 'e'},          {"json", required_argument, NULL, 'j'},
-        {"option", required_argument, NULL, 'o'},          {"help", no_argument, NULL, 'h'},
-        {"help-options", no_argument, NULL, HELP_OPTIONS}, {NULL, 0, NULL, 0},
+        {"all-classes", no_argument, NULL, 'a'},
+        {"engine", required_argument, NULL, 'e'},
+        {"json", required_argument, NULL, 'j'},
+        {"option", required_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'h'},
+        {"help-options", no_argument, NULL, HELP_OPTIONS},
+        {NULL, 0, NULL, 0},
     };
     int letter;
 
     *request = (struct request){.engine = DEFAULT_ENGINE};
     optind = 1;
     /* "+": what comes after PROG is PROG's. ":": getopt says nothing itself. */
-    while ((letter = getopt_long(word_count, words, "+:e:j:o:h", known, NULL)) != -1) {
+    while ((letter = getopt_long(word_count, words, "+:ae:j:o:h", known, NULL)) != -1) {
         switch (letter) {
+        case 'a':
+            request->all_classes = true;
+            break;
         case 'e':
             request->engine = optarg;
             break;
@@ -149,7 +159,7 @@ static bool write_json(struct output *json, const struct run_summary *run)
     return stream != NULL && output_end(json, stream, report_json_write(stream, run));
 }
 
-static bool write_text(const struct run_summary *run)
+static bool write_text(const struct run_summary *run, bool all_classes)
 {
     bool colours = isatty(STDERR_FILENO) && getenv("NO_COLOR") == NULL;
     int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -159,7 +169,7 @@ static bool write_text(const struct run_summary *run)
     if (stream == NULL)
         return false;
     setvbuf(stream, NULL, _IOFBF, (size_t)64 * 1024);
-    report_text_print(stream, run, colours);
+    report_text_print(stream, run, all_classes, colours);
     struct output terminal = {.name = "stderr"};
     return output_end(&terminal, stream, true);
 }
@@ -176,7 +186,7 @@ static bool report(const struct request *request, const struct library *library,
     bool written = summary_make(&run, watch);
 
     if (written) {
-        written = write_text(&run);
+        written = write_text(&run, request->all_classes);
         if (output_is_wanted(json))
             written = write_json(json, &run) && written;
     }

@@ -183,7 +183,7 @@ static uint64_t highest_peak(const struct process_summary *process,
                   add(at_the_end, between));
 }
 
-/* Needs the live bytes at the end and what was held. */
+/* Needs the live bytes at the end and what was mapped. */
 static void find_peak(struct process_summary *process, const struct count_record *record)
 {
     uint64_t highest = highest_peak(process, record);
@@ -191,7 +191,7 @@ static void find_peak(struct process_summary *process, const struct count_record
 
     if (peak < process->live_bytes)
         peak = process->live_bytes;
-    /* Live bytes lie in held memory. A process that was killed may not have noted all of that. */
+    /* Live bytes lie in mapped memory. A process that was killed may not have noted all of that. */
     if (process->held_peak_bytes >= process->live_bytes && process->held_peak_bytes < highest)
         highest = process->held_peak_bytes;
     process->peak_bytes = peak < highest ? peak : highest;
@@ -204,6 +204,15 @@ bool peak_is_firm(const struct process_summary *process)
 
     return process->peak_bytes >= least_bytes &&
            process->peak_error_bytes <= process->peak_bytes / 10;
+}
+
+bool rows_are_near_peak(const struct process_summary *process)
+{
+    const double near = 0.02;
+    uint64_t rows = process->peak_rows_bytes;
+    uint64_t peak = process->peak_bytes;
+
+    return rows != 0 && ratio(rows < peak ? peak - rows : rows - peak, peak) <= near;
 }
 
 bool is_silent(const struct process_summary *process)

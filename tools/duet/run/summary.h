@@ -60,7 +60,7 @@ struct process_summary {
     uint64_t reallocs_moved;
     uint64_t frees;
     uint64_t failures;
-    uint64_t held_bytes;
+    uint64_t held_bytes; /* mapped for the heap, touched or not */
     uint64_t held_peak_bytes;
 
     unsigned row_count;
@@ -97,6 +97,9 @@ void summary_free(struct run_summary *run);
 
 /* Whether the peak is known well enough, and large enough, for ratios to mean something. */
 bool peak_is_firm(const struct process_summary *process);
+
+/* Whether the rows were noted near enough to the peak to stand for it. */
+bool rows_are_near_peak(const struct process_summary *process);
 
 /* Whether nothing was ever allocated, or tried to be, through the library. */
 bool is_silent(const struct process_summary *process);
