@@ -14,6 +14,9 @@
 #define COLD __attribute__((noinline, cold))
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
+/* Of what is defined in another file of the same library: reached without its table of addresses. */
+#define HIDDEN __attribute__((visibility("hidden")))
+
 /* Brings what will be read or written soon into the caches. Any address will do. */
 #define prefetch(ptr) __builtin_prefetch(ptr)
 #define prefetch_for_write(ptr) __builtin_prefetch((ptr), 1)

@@ -19,6 +19,7 @@
 
 enum lock_rank {
     LOCK_RANK_FORK = 1,     /* held by the one fork that is under way */
+    LOCK_RANK_CPUS,         /* slots of CPUs: made, stopped */
     LOCK_RANK_BOUND,        /* bound slots: made, retired, revoked */
     LOCK_RANK_ENGINE_METAS, /* an engine's pools of metas: areas and free records */
     LOCK_RANK_ENGINE_METAS_LAST = LOCK_RANK_ENGINE_METAS + 11,

@@ -9,7 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum engine_slots_of {
+    ENGINE_SLOTS_OF_EITHER, /* of CPUs where they can be had, unless it is said how many */
+    ENGINE_SLOTS_OF_THREADS,
+    ENGINE_SLOTS_OF_CPUS,
+};
+
 struct engine_options {
+    enum engine_slots_of slots_of; /* for engines that have a choice: duet */
     uint32_t slots; /* how many; 0: by the number of CPUs, counted now */
     bool purge;     /* for engines that can return part of a cell at once */
 };

@@ -243,11 +243,12 @@ __attribute__((constructor(101))) static void start(int count, char **arguments,
     const char *program = program_invocation_short_name;
 #endif
     options_read(&options);
-    heap_start(&(struct heap_options){.engine = {.slots = options.slots, .purge = options.purge},
-                                      .huge_pages = options.thp,
-                                      .purge_thread = options.purge_thread,
-                                      .limit = options.limit,
-                                      .program = program});
+    heap_start(&(struct heap_options){
+        .engine = {.slots_of = options.slots_of, .slots = options.slots, .purge = options.purge},
+        .huge_pages = options.thp,
+        .purge_thread = options.purge_thread,
+        .limit = options.limit,
+        .program = program});
     if (options.verbose)
         introspect_greet();
 }

@@ -95,6 +95,13 @@ static void set_option(struct options *options, const char *source, struct piece
     if (piece_is(key, "slots")) {
         if (!parse_number(value, SLOTS_FEWEST, SLOTS_MOST, &options->slots))
             warn(source, option, "slots takes a number from 2 to 8192");
+    } else if (piece_is(key, "slots_of")) {
+        if (piece_is(value, "cpus"))
+            options->slots_of = ENGINE_SLOTS_OF_CPUS;
+        else if (piece_is(value, "threads"))
+            options->slots_of = ENGINE_SLOTS_OF_THREADS;
+        else
+            warn(source, option, "slots_of takes cpus or threads");
     } else if (piece_is(key, "purge")) {
         if (!parse_switch(value, &options->purge))
             warn(source, option, "purge takes 0 or 1");

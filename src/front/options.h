@@ -11,12 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/contract.h"
+
 struct options {
-    uint32_t slots;    /* slots=N: number of slots; 0: one per CPU */
+    enum engine_slots_of slots_of; /* slots_of=cpus, slots_of=threads: whose duet's slots are */
+    uint32_t slots;                /* slots=N: number of slots; 0: one per CPU */
     bool purge;        /* purge=1: engine ng returns whole pages inside a cell as it is freed */
     bool thp;          /* thp=1: the kernel may use huge pages */
     bool purge_thread; /* purge_thread=1: a thread lets idle memory go, though nobody calls */
-    size_t limit;      /* limit=N[K|M|G]: idle memory goes before more than this is held */
+    size_t limit;      /* limit=N[K|M|G]: idle memory goes before more than this is mapped */
     bool stats;        /* stats=1: the heap's figures on stderr at exit */
     bool verbose;      /* verbose=1: say on stderr at start which engine runs */
 };

@@ -9,6 +9,7 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -282,32 +283,58 @@ void os_allow_huge_pages(bool allow)
 /* The kernel's numbers; no header of Debian's musl has them. */
 #define MEMBARRIER_PRIVATE_EXPEDITED 8
 #define MEMBARRIER_REGISTER_PRIVATE_EXPEDITED 16
+#define MEMBARRIER_PRIVATE_EXPEDITED_RSEQ 128
+#define MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_RSEQ 256
 
 static bool call_membarrier(int command)
 {
-    return syscall(SYS_membarrier, command, 0, 0) == 0;
+    int saved_errno = errno;
+    bool done = syscall(SYS_membarrier, command, 0, 0) == 0;
+    errno = saved_errno;
+    return done;
 }
 
 bool os_barrier(void)
 {
+    return call_membarrier(MEMBARRIER_PRIVATE_EXPEDITED) ||
+           (call_membarrier(MEMBARRIER_REGISTER_PRIVATE_EXPEDITED) &&
+            call_membarrier(MEMBARRIER_PRIVATE_EXPEDITED));
+}
+
+bool os_allow_restarts(void)
+{
+    return call_membarrier(MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_RSEQ);
+}
+
+bool os_restart_sequences(void)
+{
+    return call_membarrier(MEMBARRIER_PRIVATE_EXPEDITED_RSEQ);
+}
+
+/* The mask of the CPUs that this thread may run on, and its bytes: as many as the kernel has, whatever
+ * CPUs there are. */
+static size_t get_affinity(unsigned char mask[CPU_MASK_BYTES])
+{
     int saved_errno = errno;
-    bool done = call_membarrier(MEMBARRIER_PRIVATE_EXPEDITED) ||
-                (call_membarrier(MEMBARRIER_REGISTER_PRIVATE_EXPEDITED) &&
-                 call_membarrier(MEMBARRIER_PRIVATE_EXPEDITED));
+    long length = syscall(SYS_sched_getaffinity, 0, CPU_MASK_BYTES, mask);
     errno = saved_errno;
-    return done;
+    return length > 0 ? (size_t)length : 0;
 }
 
 unsigned os_cpu_count(void)
 {
     unsigned char mask[CPU_MASK_BYTES];
-    int saved_errno = errno;
-    long length = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
-    errno = saved_errno;
+    size_t length = get_affinity(mask);
     unsigned count = 0;
-    for (long i = 0; i < length; i++)
+    for (size_t i = 0; i < length; i++)
         count += (unsigned)__builtin_popcount(mask[i]);
     return count > 0 ? count : 1;
+}
+
+unsigned os_cpu_numbers(void)
+{
+    unsigned char mask[CPU_MASK_BYTES];
+    return (unsigned)get_affinity(mask) * CHAR_BIT;
 }
 
 uint64_t os_clock_ns(void)

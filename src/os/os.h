@@ -56,8 +56,16 @@ void os_allow_huge_pages(bool allow);
  * False: the kernel has no such thing, or refuses it. */
 bool os_barrier(void);
 
+/* The first, once, lets the process use the second: all its threads that are in a restartable
+ * sequence (rseq) begin it anew, before it returns. False: the kernel has no such thing, or refuses it. */
+bool os_allow_restarts(void);
+bool os_restart_sequences(void);
+
 /* CPUs that this thread may run on, at least 1. */
 unsigned os_cpu_count(void);
+
+/* All numbers of CPUs are below this, now and later. 0: the kernel does not tell. */
+unsigned os_cpu_numbers(void);
 
 /* Maps a part of a file, shared with whoever else maps it. NULL: it cannot be had. */
 void *os_map_file(const char *path, size_t offset, size_t length);

@@ -120,7 +120,7 @@ all_slots() { # NUMBER
         [ "$status" -eq 0 ]
         [ "$output" = plain ]
         [ "$(grep -c '^duet: the heap, engine ' <<<"$stderr")" -eq 1 ]
-        grep -qE 'bytes held from the OS: [1-9]' <<<"$stderr"
+        grep -qE 'bytes mapped for the heap: [1-9]' <<<"$stderr"
         grep -qE 'slots in use: [1-9]' <<<"$stderr"
         # shellcheck disable=SC2086
         DUET_OPTIONS=stats=0 run --separate-stderr $program
@@ -147,6 +147,18 @@ all_slots() { # NUMBER
         DUET_OPTIONS=limit=$value run --separate-stderr preloaded "$STD/options"
         expect_warnings 1 "limit=$value"
     done
+}
+
+@test "slots_of takes cpus or threads, and says where CPUs have none" {
+    DUET_OPTIONS=slots_of=both run --separate-stderr preloaded "$STD/options"
+    expect_warnings 1 slots_of=both
+    DUET_OPTIONS=slots_of=threads run --separate-stderr preloaded "$STD/options"
+    expect_warnings 0
+    [ "$DUET_ENGINE" = duet ] || return 0
+    # Without the C library's registration nobody has them.
+    GLIBC_TUNABLES=glibc.pthread.rseq=0 DUET_OPTIONS=slots_of=cpus \
+        run --separate-stderr preloaded "$STD/options"
+    expect_warnings 1 slots_of=cpus
 }
 
 @test "purge_thread takes 0 or 1, and starts a thread" {

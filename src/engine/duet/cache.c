@@ -5,70 +5,115 @@
 #include "engine/duet/depot.h"
 #include "engine/duet/group.h"
 
-static void set_none(struct cache *cache, size_t kind)
-{
-    cache->magazines[kind] = NULL;
-    store_relaxed(&cache->tops[kind], MAGAZINE_NONE_TOP);
-}
-
 void cache_prepare(struct cache *cache, size_t home)
 {
     if (cache->ready)
         return;
-    for (size_t kind = 0; kind < DUET_KINDS; kind++)
-        set_none(cache, kind);
+    cache_abandon(cache);
     cache->home = (uint8_t)home;
     cache->ready = true;
 }
 
-static size_t count_of(const struct cache *cache, size_t kind)
+void cache_abandon(struct cache *cache)
 {
-    const struct magazine *magazine = cache->magazines[kind];
-    return magazine == NULL ? 0 : (size_t)(load_relaxed(&cache->tops[kind]) - magazine->cells);
+    for (size_t kind = 0; kind < DUET_KINDS; kind++)
+        store_relaxed(&cache->tops[kind], MAGAZINE_NONE_TOP);
+    cache->bytes = 0;
 }
+
+/* ---- Taking out, putting in ---------------------------------------------------------------- */
+
+/* A magazine that nobody else has; none: NULL and 0. */
+struct own {
+    struct magazine *magazine;
+    size_t count;
+};
 
 static size_t bytes_of(const struct magazine *magazine, size_t kind)
 {
     return magazine->capacity * duet_kind_bytes(kind);
 }
 
-/* Makes this the kind's magazine, in place of one whose cells are elsewhere by now. */
-static void install(struct cache *cache, size_t kind, struct magazine *magazine, size_t count)
+static struct own own_of_top(void **top)
 {
-    struct magazine *old = cache->magazines[kind];
-    if (old != NULL) {
-        cache->bytes -= bytes_of(old, kind);
-        magazine_give(old);
-    }
-    cache->bytes += bytes_of(magazine, kind);
-    cache->magazines[kind] = magazine;
-    store_relaxed(&cache->tops[kind], magazine->cells + count);
+    struct own own = {.magazine = magazine_of_top(top)};
+    if (own.magazine != NULL)
+        own.count = (size_t)(top - own.magazine->cells);
+    return own;
+}
+
+static size_t room_in(const struct own *own)
+{
+    return own->magazine == NULL ? 0 : own->magazine->capacity - own->count;
+}
+
+static void change_bytes(const struct cache_use *use, struct cache *cache, size_t change)
+{
+    if (use->cpus != NULL)
+        add_relaxed(&cache->bytes, change);
+    else
+        cache->bytes += change;
+}
+
+/* Puts a magazine of this many bytes in the place of the one that is there, which is now the
+ * caller's. NULL: there is no slot to be had, nothing was done. */
+static void **exchange(const struct cache_use *use, size_t kind, void **top, size_t bytes,
+                       struct own *before)
+{
+    struct cache *cache = use->cache;
+    void **old = load_relaxed(&cache->tops[kind]);
+    if (use->cpus == NULL)
+        store_relaxed(&cache->tops[kind], top);
+    else
+        old = cpus_exchange(use->cpus, kind, top, (void **)&cache);
+    *before = (struct own){NULL, 0};
+    if (old == NULL)
+        return NULL;
+    *before = own_of_top(old);
+    if (before->magazine != NULL)
+        bytes -= bytes_of(before->magazine, kind);
+    if (bytes != 0)
+        change_bytes(use, cache, bytes);
+    return old;
+}
+
+static struct own take_out(const struct cache_use *use, size_t kind)
+{
+    struct own own;
+    exchange(use, kind, MAGAZINE_NONE_TOP, 0, &own);
+    return own;
 }
 
 /* To the shelves, or to the groups. The magazine is nobody's any more. */
-static void pass_on(struct cache *cache, size_t kind, struct magazine *magazine, size_t count)
+static void pass_on(const struct cache_use *use, size_t kind, const struct own *own)
 {
-    if (count > 0 && transfer_put(cache->home, kind, magazine, count))
+    if (own->magazine == NULL ||
+        (own->count > 0 && transfer_put(use->cache->home, kind, own->magazine, own->count)))
         return;
-    depot_return(kind, magazine->cells, count);
-    magazine_give(magazine);
+    depot_return(kind, own->magazine->cells, own->count);
+    magazine_give(own->magazine);
 }
 
-void cache_drop(struct cache *cache, size_t kind)
+static void put_in(const struct cache_use *use, size_t kind, const struct own *own)
 {
-    struct magazine *magazine = cache->magazines[kind];
-    if (magazine == NULL)
-        return;
-    size_t count = count_of(cache, kind);
-    cache->bytes -= bytes_of(magazine, kind);
-    set_none(cache, kind);
-    pass_on(cache, kind, magazine, count);
+    struct own before;
+    void **top = own->magazine->cells + own->count;
+    if (exchange(use, kind, top, bytes_of(own->magazine, kind), &before) != NULL)
+        pass_on(use, kind, &before);
+    else
+        pass_on(use, kind, own);
 }
 
-void cache_drain(struct cache *cache)
+void cache_drop(const struct cache_use *use, size_t kind)
+{
+    struct own own = take_out(use, kind);
+    pass_on(use, kind, &own);
+}
+
+void cache_drain(const struct cache_use *use)
 {
     for (size_t kind = 1; kind < DUET_KINDS; kind++)
-        cache_drop(cache, kind);
+        cache_drop(use, kind);
 }
 
 /* The low bits of a top, as many as tell whether it has moved. */
@@ -78,35 +123,47 @@ static uint16_t low_bits(const struct cache *cache, size_t kind)
 }
 
 /* A class whose magazine suffices has no events, but is used, and stays as it is. */
-void cache_decay(struct cache *cache)
+void cache_decay(const struct cache_use *use)
 {
+    struct cache *cache = use->cache;
     for (size_t kind = 1; kind < DUET_KINDS; kind++) {
-        if (cache->events[kind] == 0 && low_bits(cache, kind) == cache->seen_tops[kind])
-            cache_drop(cache, kind);
-        cache->events[kind] /= 2;
-        cache->seen_tops[kind] = low_bits(cache, kind);
+        uint8_t events = load_relaxed(&cache->events[kind]);
+        if (events == 0 && low_bits(cache, kind) == cache->seen_tops[kind])
+            cache_drop(use, kind);
+        store_relaxed(&cache->events[kind], (uint8_t)(events / 2));
+        store_relaxed(&cache->seen_tops[kind], low_bits(cache, kind));
     }
-    cache->patience = 0;
+    store_relaxed(&cache->patience, (uint8_t)0);
 }
 
 /* ---- Sizes ------------------------------------------------------------------------------- */
 
-/* To half the size; what is on top stays, and what does not fit is passed on. */
-static void shrink(struct cache *cache, size_t kind)
+/* Puts the top cells into another magazine, which must have room, in this one's place. */
+static void move_to(struct own *own, struct magazine *other, size_t count)
 {
-    struct magazine *old = cache->magazines[kind];
-    struct magazine *smaller = old->size > 0 ? magazine_take(old->size - (size_t)1, kind) : NULL;
-    if (smaller == NULL) {
-        cache_drop(cache, kind);
-        return;
+    if (count > 0)
+        memcpy(other->cells, own->magazine->cells + own->count - count,
+               count * sizeof other->cells[0]);
+    if (own->magazine != NULL)
+        magazine_give(own->magazine);
+    *own = (struct own){other, count};
+}
+
+/* To half the size; what is on top stays, and what does not fit is passed on. */
+static void shrink(const struct cache_use *use, size_t kind)
+{
+    struct own own = take_out(use, kind);
+    struct magazine *smaller = own.magazine != NULL && own.magazine->size > 0
+                                   ? magazine_take(own.magazine->size - (size_t)1, kind)
+                                   : NULL;
+    if (smaller != NULL) {
+        struct own kept = {smaller, min_size(own.count, smaller->capacity)};
+        own.count -= kept.count;
+        memcpy(smaller->cells, own.magazine->cells + own.count,
+               kept.count * sizeof smaller->cells[0]);
+        put_in(use, kind, &kept);
     }
-    size_t count = count_of(cache, kind), kept = min_size(count, smaller->capacity);
-    memcpy(smaller->cells, old->cells + count - kept, kept * sizeof smaller->cells[0]);
-    cache->bytes += bytes_of(smaller, kind);
-    cache->bytes -= bytes_of(old, kind);
-    cache->magazines[kind] = smaller;
-    store_relaxed(&cache->tops[kind], smaller->cells + kept);
-    pass_on(cache, kind, old, count - kept);
+    pass_on(use, kind, &own);
 }
 
 /* Events between two looks for budget that found none. */
@@ -115,135 +172,145 @@ static void shrink(struct cache *cache, size_t kind)
 /* A class with half as many events as another can spare half of its magazine. */
 static bool gives_way(const struct cache *cache, size_t victim, size_t kind)
 {
-    return victim != kind && cache->magazines[victim] != NULL &&
-           cache->events[victim] * 2 <= cache->events[kind];
+    return victim != kind && load_relaxed(&cache->tops[victim]) != MAGAZINE_NONE_TOP &&
+           load_relaxed(&cache->events[victim]) * 2 <= load_relaxed(&cache->events[kind]);
 }
 
-/* Whether the budget lasts for so much more of this kind, once others have given way if need be. */
-static bool find_budget(struct cache *cache, size_t kind, size_t bytes)
+static bool budget_lasts(const struct cache *cache, size_t bytes)
 {
-    if (cache->bytes + bytes <= CACHE_MOST_BYTES)
+    return load_relaxed(&cache->bytes) + bytes <= CACHE_MOST_BYTES;
+}
+
+/* Whether the budget lasts for so much of this kind, once others have given way if need be. */
+static bool find_budget(const struct cache_use *use, size_t kind, size_t bytes)
+{
+    struct cache *cache = use->cache;
+    if (budget_lasts(cache, bytes))
         return true;
-    if (cache->patience > 0) {
-        cache->patience--;
+    uint8_t patience = load_relaxed(&cache->patience);
+    if (patience > 0) {
+        store_relaxed(&cache->patience, (uint8_t)(patience - 1));
         return false;
     }
-    for (size_t i = 0; i < DUET_KINDS && cache->bytes + bytes > CACHE_MOST_BYTES; i++) {
-        size_t victim = cache->next_victim;
-        cache->next_victim = (uint32_t)((victim + 1) % DUET_KINDS);
+    for (size_t i = 0; i < DUET_KINDS && !budget_lasts(cache, bytes); i++) {
+        size_t victim = load_relaxed(&cache->next_victim) % DUET_KINDS;
+        store_relaxed(&cache->next_victim, (uint32_t)victim + 1);
         if (gives_way(cache, victim, kind))
-            shrink(cache, victim);
+            shrink(use, victim);
     }
-    if (cache->bytes + bytes <= CACHE_MOST_BYTES)
+    if (budget_lasts(cache, bytes))
         return true;
-    cache->patience = EVENTS_OF_PATIENCE;
+    store_relaxed(&cache->patience, (uint8_t)EVENTS_OF_PATIENCE);
     return false;
 }
 
-/* A larger magazine than the kind has, still empty. NULL: it is to have none. */
-static struct magazine *grow(struct cache *cache, size_t kind)
+/* Moves the cells into a larger magazine, or into one at all. False: there is to be none. */
+static bool grow(const struct cache_use *use, size_t kind, struct own *own)
 {
-    const struct magazine *old = cache->magazines[kind];
-    if (old == NULL)
-        return magazine_take(0, kind);
-    if (!magazine_may_grow(old->size, kind))
-        return NULL;
-    size_t more =
-        magazine_room(old->size + (size_t)1, kind) * duet_kind_bytes(kind) - bytes_of(old, kind);
-    return find_budget(cache, kind, more) ? magazine_take(old->size + (size_t)1, kind) : NULL;
+    size_t size = 0;
+    if (own->magazine != NULL) {
+        if (!magazine_may_grow(own->magazine->size, kind))
+            return false;
+        size = own->magazine->size + (size_t)1;
+        if (!find_budget(use, kind, magazine_room(size, kind) * duet_kind_bytes(kind)))
+            return false;
+    }
+    struct magazine *larger = magazine_take(size, kind);
+    if (larger != NULL)
+        move_to(own, larger, own->count);
+    return larger != NULL;
 }
 
 static void note_event(struct cache *cache, size_t kind)
 {
-    if (cache->events[kind] < UINT8_MAX)
-        cache->events[kind]++;
+    uint8_t events = load_relaxed(&cache->events[kind]);
+    if (events < UINT8_MAX)
+        store_relaxed(&cache->events[kind], (uint8_t)(events + 1));
 }
 
 /* ---- Allocating -------------------------------------------------------------------------- */
 
 /* A magazine from the shelves takes the empty one's place, unless that is larger. */
-static void refill_from(struct cache *cache, size_t kind, struct magazine *transfer)
+static void refill_from(struct own *own, struct magazine *transfer)
 {
-    struct magazine *own = cache->magazines[kind];
     size_t count = transfer->count;
-    if (own == NULL || own->size <= transfer->size) {
-        install(cache, kind, transfer, count);
+    if (own->magazine == NULL || own->magazine->size <= transfer->size) {
+        if (own->magazine != NULL)
+            magazine_give(own->magazine);
+        *own = (struct own){transfer, count};
         return;
     }
-    memcpy(own->cells, transfer->cells, count * sizeof own->cells[0]);
+    memcpy(own->magazine->cells, transfer->cells, count * sizeof transfer->cells[0]);
+    own->count = count;
     magazine_give(transfer);
-    store_relaxed(&cache->tops[kind], own->cells + count);
 }
 
-static void refill(struct cache *cache, size_t kind)
+static void refill(const struct cache_use *use, size_t kind, struct own *own)
 {
-    struct magazine *transfer = transfer_take(cache->home, kind);
+    size_t home = use->cache->home;
+    note_event(use->cache, kind);
+    struct magazine *transfer = transfer_take(home, kind);
     if (transfer != NULL) {
-        refill_from(cache, kind, transfer);
-        return;
+        refill_from(own, transfer);
+    } else if (grow(use, kind, own) || own->magazine != NULL) {
+        size_t want = max_size(own->magazine->capacity / 2, 1);
+        own->count = depot_take(home, kind, own->magazine->cells, want);
     }
-    struct magazine *larger = grow(cache, kind);
-    if (larger != NULL)
-        install(cache, kind, larger, 0);
-    struct magazine *magazine = cache->magazines[kind];
-    if (magazine == NULL)
-        return;
-    size_t want = max_size(magazine->capacity / 2, 1);
-    size_t taken = depot_take(cache->home, kind, magazine->cells, want);
-    store_relaxed(&cache->tops[kind], magazine->cells + taken);
 }
 
-void *cache_alloc_slow(struct cache *cache, size_t kind)
+void *cache_alloc_slow(const struct cache_use *use, size_t kind)
 {
-    void *cell = cache_pop(cache, kind);
-    if (cell != NULL)
-        return cell;
-    note_event(cache, kind);
-    refill(cache, kind);
-    return cache_pop(cache, kind);
+    struct own own = take_out(use, kind);
+    void *cell = NULL;
+    if (own.count == 0)
+        refill(use, kind, &own);
+    if (own.count > 0) {
+        cell = own.magazine->cells[--own.count];
+        duet_check_alloc(cell, kind);
+    }
+    if (own.magazine != NULL)
+        put_in(use, kind, &own);
+    return cell;
 }
 
 /* ---- Freeing ----------------------------------------------------------------------------- */
 
 /* Passes on the older half, which lies below. */
-static void flush_half(struct cache *cache, size_t kind)
+static void flush_half(const struct cache_use *use, size_t kind, struct own *own)
 {
-    struct magazine *magazine = cache->magazines[kind];
-    size_t count = count_of(cache, kind), half = (count + 1) / 2;
-    struct magazine *other = magazine_take(magazine->size, kind);
-    if (other != NULL) {
-        memcpy(other->cells, magazine->cells, half * sizeof other->cells[0]);
-        pass_on(cache, kind, other, half);
+    void **cells = own->magazine->cells;
+    struct own half = {magazine_take(own->magazine->size, kind), (own->count + 1) / 2};
+    if (half.magazine != NULL) {
+        memcpy(half.magazine->cells, cells, half.count * sizeof cells[0]);
+        pass_on(use, kind, &half);
     } else {
-        depot_return(kind, magazine->cells, half);
+        depot_return(kind, cells, half.count);
     }
-    memmove(magazine->cells, magazine->cells + half, (count - half) * sizeof magazine->cells[0]);
-    store_relaxed(&cache->tops[kind], magazine->cells + count - half);
+    own->count -= half.count;
+    memmove(cells, cells + half.count, own->count * sizeof cells[0]);
 }
 
-static void make_room(struct cache *cache, size_t kind)
+static void make_room(const struct cache_use *use, size_t kind, struct own *own)
 {
-    struct magazine *larger = grow(cache, kind);
-    if (larger == NULL && cache->magazines[kind] != NULL) {
-        flush_half(cache, kind);
-    } else if (larger != NULL) {
-        size_t count = count_of(cache, kind);
-        if (count > 0)
-            memcpy(larger->cells, cache->magazines[kind]->cells, count * sizeof larger->cells[0]);
-        install(cache, kind, larger, count);
-    }
+    note_event(use->cache, kind);
+    if (!grow(use, kind, own) && own->magazine != NULL)
+        flush_half(use, kind, own);
 }
 
-void cache_free_slow(struct cache *cache, void *cell, size_t kind)
+void cache_free_slow(const struct cache_use *use, void *cell, size_t kind)
 {
-    if (cache_push(cache, cell, kind))
+    struct own own = take_out(use, kind);
+    if (own.count > 0 && own.magazine->cells[own.count - 1] == cell)
+        fatal_pointer("free", cell, "was freed twice");
+    if (room_in(&own) == 0)
+        make_room(use, kind, &own);
+    duet_check_free(cell, kind);
+    if (own.magazine == NULL) { /* no memory for one */
+        depot_return(kind, &cell, 1);
         return;
-    note_event(cache, kind);
-    make_room(cache, kind);
-    if (cache_push(cache, cell, kind))
-        return;
-    duet_check_free(cell, kind); /* no memory for a magazine */
-    depot_return(kind, &cell, 1);
+    }
+    own.magazine->cells[own.count++] = cell;
+    put_in(use, kind, &own);
 }
 
 /* ---- The whole --------------------------------------------------------------------------- */
@@ -267,14 +334,8 @@ uintptr_t cache_sum(const struct cache *cache)
 void cache_count(const struct cache *cache, size_t *cells, size_t *bytes)
 {
     for (size_t kind = 1; kind < DUET_KINDS && cache->ready; kind++) {
-        *cells += count_of(cache, kind);
-        *bytes += count_of(cache, kind) * duet_kind_bytes(kind);
+        struct own own = own_of_top(cache->tops[kind]);
+        *cells += own.count;
+        *bytes += own.count * duet_kind_bytes(kind);
     }
-}
-
-void cache_abandon(struct cache *cache)
-{
-    for (size_t kind = 0; kind < DUET_KINDS; kind++)
-        set_none(cache, kind);
-    cache->bytes = 0;
 }

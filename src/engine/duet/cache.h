@@ -1,5 +1,5 @@
 /*
- * A cache: what a slot holds, the magazines of one thread at a time.
+ * A cache: what a slot holds, a magazine of each class.
  *
  * A class begins with no magazine of its own, then has one of 26 cells at most, which doubles each time it
  * runs empty or full, as far as a class may hold and the slot's budget lasts; where the budget does
@@ -8,7 +8,11 @@
  * again at once. What is passed on goes to the shelves (magazine.h) or, where these are full, back
  * to the groups; what is taken comes from there.
  *
- * Concurrency: whoever has the slot. Others may read `tops`, to see whether a slot is idle.
+ * Concurrency: a cache is *held* by who has its slot, or has stopped it; or it is that of a CPU, and
+ * others use it at any moment. So every change of a magazine, but for popping and pushing, takes it
+ * out, leaving none in its place, changes it in private, and puts it back: into the cache of whatever
+ * CPU the thread is on by then. Two that so meet are one too many, and one is passed on. The numbers
+ * by which sizes are chosen may lose a count to such a meeting; `bytes` does not.
  */
 #ifndef DUET_ENGINE_DUET_CACHE_H
 #define DUET_ENGINE_DUET_CACHE_H
@@ -23,17 +27,17 @@
 #include "engine/duet/check.h"
 #include "engine/duet/classes.h"
 #include "engine/duet/magazine.h"
+#include "slots/cpus.h"
 
 /* What all magazines of a slot may hold together. Beyond it none grows; a class that has none gets one of
  * the least size, or what the shelves have, all the same. */
 #define CACHE_MOST_BYTES ((size_t)(DUET_TINY ? 16 << 10 : 1 << 20))
 
 struct cache {
-    void **tops[DUET_KINDS];                /* the place above each magazine's top cell */
-    struct magazine *magazines[DUET_KINDS]; /* NULL: magazine_none */
-    size_t bytes;                           /* that fit into the magazines */
-    uint8_t events[DUET_KINDS];             /* times it ran empty or full lately */
-    uint16_t seen_tops[DUET_KINDS];         /* the tops' low bits at the last sweep */
+    void **tops[DUET_KINDS];        /* the place above each magazine's top cell */
+    size_t bytes;                   /* that fit into the magazines */
+    uint8_t events[DUET_KINDS];     /* times it ran empty or full lately */
+    uint16_t seen_tops[DUET_KINDS]; /* the tops' low bits at the last sweep */
     uint8_t home;
     uint8_t ready;        /* the tops point somewhere */
     uint8_t idle;         /* sweeps that found the tops unchanged */
@@ -43,7 +47,13 @@ struct cache {
     uintptr_t seen;       /* the sum of the tops at the last sweep */
 };
 
-/* The top cell, or NULL if the magazine is empty. */
+/* How a thread uses a cache. */
+struct cache_use {
+    struct cache *cache;
+    const struct cpus_set *cpus; /* it is that of a CPU, and not held; NULL: held */
+};
+
+/* The top cell, or NULL if the magazine is empty. Of a cache that is held. */
 ALWAYS_INLINE void *cache_pop(struct cache *cache, size_t kind)
 {
     void **top = cache->tops[kind];
@@ -55,15 +65,14 @@ ALWAYS_INLINE void *cache_pop(struct cache *cache, size_t kind)
     return cell;
 }
 
-/* False: the magazine is full, nothing was done. Stops the program where the cell is on top. The cell
- * is stored before the top that counts it, for who interrupts us and for who revokes the slot. */
+/* False: the magazine is full, or the cell is on top of it already; nothing was done. The cell is stored
+ * before the top that counts it, for who interrupts us and for who revokes the slot. Of a cache that
+ * is held. */
 ALWAYS_INLINE bool cache_push(struct cache *cache, void *cell, size_t kind)
 {
     void **top = cache->tops[kind];
-    if (unlikely(magazine_is_end(*top)))
+    if (unlikely(magazine_is_end(*top)) || unlikely(top[-1] == cell))
         return false;
-    if (unlikely(top[-1] == cell))
-        fatal_pointer("free", cell, "was freed twice");
     duet_check_free(cell, kind);
     *top = cell;
     store_release(&cache->tops[kind], top + 1);
@@ -73,17 +82,17 @@ ALWAYS_INLINE bool cache_push(struct cache *cache, void *cell, size_t kind)
 void cache_prepare(struct cache *cache, size_t home);
 
 /* A cell, of a magazine that may be empty. NULL: no memory. */
-void *cache_alloc_slow(struct cache *cache, size_t kind);
+void *cache_alloc_slow(const struct cache_use *use, size_t kind);
 
-/* As cache_push, of a magazine that may be full. */
-void cache_free_slow(struct cache *cache, void *cell, size_t kind);
+/* As cache_push, of a magazine that may be full. Stops the program where the cell is on top. */
+void cache_free_slow(const struct cache_use *use, void *cell, size_t kind);
 
 /* Passes on what it has of this kind, or of all, and gives the magazines back. */
-void cache_drop(struct cache *cache, size_t kind);
-void cache_drain(struct cache *cache);
+void cache_drop(const struct cache_use *use, size_t kind);
+void cache_drain(const struct cache_use *use);
 
 /* Passes on what it has of kinds that were not used since the last time. */
-void cache_decay(struct cache *cache);
+void cache_decay(const struct cache_use *use);
 
 /* Whether it holds anything. Anybody may ask. */
 bool cache_is_empty(const struct cache *cache);
@@ -91,7 +100,7 @@ bool cache_is_empty(const struct cache *cache);
 /* The sum of the tops, which changes with nearly every operation. Anybody may ask. */
 uintptr_t cache_sum(const struct cache *cache);
 
-/* Adds the cells in it. */
+/* Adds the cells in it, while it is held. */
 void cache_count(const struct cache *cache, size_t *cells, size_t *bytes);
 
 /* Forgets what it has; the cells are lost. */

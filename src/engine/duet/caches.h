@@ -11,8 +11,16 @@ struct shared_cache {
     struct cache cache;
 };
 
+struct cpu_cache {
+    alignas(CACHE_LINE_PAIR) struct cache cache;
+};
+
+extern struct cpus_set duet_cpus;
 extern struct bound_set duet_bound;
 extern struct slot_set duet_shared;
+
+/* The words of a CPU's slot are the tops. */
+static_assert(offsetof(struct cpu_cache, cache.tops) == 0, "a cache begins with its tops");
 
 static inline struct cache *cache_of_bound(struct bound_slot *slot)
 {

@@ -5,22 +5,32 @@
 #include "engine/duet/caches.h"
 
 #include "base/atomics.h"
+#include "base/fatal.h"
 #include "base/thread.h"
 #include "engine/duet/depot.h"
 #include "engine/duet/group.h"
 #include "engine/duet/sweep.h"
 #include "os/os.h"
 
-/* Slots for threads of their own, unless somebody says how many: a thread that has one needs no
- * atomic operation, and what idle ones hold is swept; so more than CPUs, but not without bound. (64
+/* Where CPUs have no slots: slots for threads of their own, unless somebody says how many. A thread that
+ * has one needs no atomic operation, and what idle ones hold is swept; so more than CPUs, but not without bound. (64
  * threads of a server on two CPUs: with 16 slots 4,600 of a million operations found a slot taken,
  * with 64 none, at 1.6 times the memory, half of snmalloc's.) */
 #define BOUND_PER_CPU 8
 #define BOUND_LEAST_OF_THREADS 128
 #define BOUND_MOST 8192
 
+static void prepare_cpu(void *slot, size_t number);
 static void prepare_bound(struct bound_slot *slot);
 static void retire_bound(struct bound_slot *slot);
+
+size_t duet_fast_end = CPUS_POSSIBLE ? 0 : DUET_MOST_BYTES + 1;
+
+/* What a stopped CPU has: of each kind a magazine that is empty and full. Never written. */
+static void **const no_tops[DUET_KINDS] = {[0 ... DUET_KINDS - 1] = MAGAZINE_NONE_TOP};
+
+static struct cpu_cache first_cpu;
+struct cpus_set duet_cpus = CPUS_SET_INITIAL(&first_cpu, no_tops, prepare_cpu);
 
 static struct bound_cache first_slot;
 struct bound_set duet_bound = BOUND_SET_INITIAL(&first_slot, prepare_bound, retire_bound);
@@ -28,10 +38,16 @@ struct bound_set duet_bound = BOUND_SET_INITIAL(&first_slot, prepare_bound, reti
 static struct shared_cache static_slots[SLOTS_STATIC];
 struct slot_set duet_shared = SLOT_SET_INITIAL(static_slots);
 
+static_assert(sizeof(struct cpu_cache) % CACHE_LINE_PAIR == 0, "slots share no cache line");
 static_assert(sizeof(struct bound_cache) % CACHE_LINE_PAIR == 0, "slots share no cache line");
 static_assert(sizeof(struct shared_cache) % CACHE_LINE_PAIR == 0, "slots share no cache line");
 
 /* ---- Slots ------------------------------------------------------------------------------- */
+
+static void prepare_cpu(void *slot, size_t number)
+{
+    cache_prepare(slot, number % load_relaxed(&duet_homes));
+}
 
 static void prepare_bound(struct bound_slot *slot)
 {
@@ -42,58 +58,78 @@ static void prepare_bound(struct bound_slot *slot)
 static void retire_bound(struct bound_slot *slot)
 {
     if (duet_bound.retired_count >= load_relaxed(&duet_homes))
-        cache_drain(cache_of_bound(slot));
+        cache_drain(&(struct cache_use){.cache = cache_of_bound(slot)});
+}
+
+static uint32_t count_cpus(void)
+{
+    return DUET_TINY ? SLOTS_LEAST : os_cpu_count();
+}
+
+static void set_homes(uint32_t cpus)
+{
+    raise_relaxed(&duet_homes, (uint32_t)min_size(max_size(cpus / 2, 1), DUET_HOMES));
 }
 
 /* For the second thread that comes: the first needs to know nothing of CPUs. Threads that meet here
  * come to the same result. */
-static void count_cpus(void)
-{
-    uint32_t cpus = DUET_TINY ? SLOTS_LEAST : os_cpu_count();
-    size_t least = DUET_TINY ? SLOTS_LEAST : BOUND_LEAST_OF_THREADS;
-    size_t wanted = max_size(cpus * (size_t)BOUND_PER_CPU, least);
-    bound_limit(&duet_bound, (uint32_t)min_size(wanted, BOUND_MOST));
-    uint32_t homes = (uint32_t)min_size(max_size(cpus / 2, 1), DUET_HOMES);
-    raise_relaxed(&duet_homes, homes);
-}
-
 static void bind(void)
 {
     static bool counted;
     if (!load_relaxed(&counted) && bound_count(&duet_bound) > 0) {
-        count_cpus();
+        uint32_t cpus = count_cpus();
+        size_t least = DUET_TINY ? SLOTS_LEAST : BOUND_LEAST_OF_THREADS;
+        size_t wanted = max_size(cpus * (size_t)BOUND_PER_CPU, least);
+        bound_limit(&duet_bound, (uint32_t)min_size(wanted, BOUND_MOST));
+        set_homes(cpus);
         store_relaxed(&counted, true);
     }
     bound_bind(&duet_bound);
 }
 
-/* The slot that an operation is in: the thread's own, or a shared one. */
+/* The first operation of all finds out what slots there are. */
+static void start(void)
+{
+    if (likely(load_relaxed(&duet_fast_end) != 0))
+        return;
+    if (cpus_start(&duet_cpus))
+        set_homes(count_cpus());
+    store_release(&duet_fast_end, DUET_MOST_BYTES + 1);
+}
+
+/* The slot that an operation is in: the CPU's, which it does not hold, the thread's own, or a
+ * shared one. */
 struct entered {
     struct bound_slot *bound;
     struct slot *shared;
-    struct cache *cache; /* NULL: none could be had, in a signal handler */
+    struct cache_use use; /* no cache: none could be had, in a signal handler */
 };
 
 static struct entered enter(void)
 {
     struct entered entered = {0};
-    if (unlikely(bound_thread == NULL))
+    bool by_cpu = cpus_are_mine(&duet_cpus);
+    if (by_cpu && (entered.use.cache = cpus_slot_now(&duet_cpus)) != NULL) {
+        entered.use.cpus = &duet_cpus;
+        return entered;
+    }
+    if (!by_cpu && unlikely(bound_thread == NULL))
         bind();
     entered.bound = bound_enter();
     if (entered.bound != NULL) {
-        entered.cache = cache_of_bound(entered.bound);
+        entered.use.cache = cache_of_bound(entered.bound);
     } else {
         entered.shared = slot_take(&duet_shared);
         if (entered.shared != NULL)
-            entered.cache = cache_of_shared(entered.shared);
+            entered.use.cache = cache_of_shared(entered.shared);
     }
     return entered;
 }
 
 static void leave(const struct entered *entered)
 {
-    if (entered->cache != NULL)
-        sweep_cache(entered->cache);
+    if (entered->use.cache != NULL)
+        sweep_cache(&entered->use);
     if (entered->bound != NULL)
         bound_leave(entered->bound);
     else if (entered->shared != NULL)
@@ -109,9 +145,10 @@ void *engine_alloc_slow(size_t length, size_t align, size_t *class, bool *zeroed
     *class = kind - 1;
     *zeroed = false;
     void *cell = NULL;
+    start();
     struct entered entered = enter();
-    if (entered.cache != NULL)
-        cell = cache_alloc_slow(entered.cache, kind);
+    if (entered.use.cache != NULL)
+        cell = cache_alloc_slow(&entered.use, kind);
     if (cell == NULL && depot_take(0, kind, &cell, 1) > 0)
         duet_check_alloc(cell, kind);
     leave(&entered);
@@ -135,8 +172,8 @@ size_t engine_free_slow(void *ptr, const char *call)
     if (class >= ENGINE_CLASSES || duet_push(ptr, class + 1)) /* the second: of groups of blocks */
         return class;
     struct entered entered = enter();
-    if (entered.cache != NULL) {
-        cache_free_slow(entered.cache, ptr, class + 1);
+    if (entered.use.cache != NULL) {
+        cache_free_slow(&entered.use, ptr, class + 1);
     } else {
         duet_check_free(ptr, class + 1);
         depot_return(class + 1, &ptr, 1);
@@ -155,8 +192,30 @@ void engine_tick(void)
     sweep_if_due();
 }
 
+static void drain_cpu(void *slot, void *context)
+{
+    (void)context;
+    cache_drain(&(struct cache_use){.cache = slot});
+}
+
+static void choose_slots(const struct engine_options *options)
+{
+    start();
+    if (options->slots_of == ENGINE_SLOTS_OF_CPUS) {
+        if (!cpus_are_mine(&duet_cpus)) {
+            struct message message = {.length = 0};
+            message_add(&message, "duet: slots_of=cpus: not on this system; threads have slots\n");
+            message_write(&message);
+        }
+    } else if (options->slots_of == ENGINE_SLOTS_OF_THREADS || options->slots != 0) {
+        cpus_end(&duet_cpus);
+        cpus_visit(&duet_cpus, NULL, drain_cpu, NULL);
+    }
+}
+
 void engine_configure(const struct engine_options *options)
 {
+    choose_slots(options);
     if (options->slots != 0) {
         bound_limit(&duet_bound, options->slots);
         cas_relaxed(&duet_shared.wanted, 0u, options->slots);
@@ -168,6 +227,7 @@ void engine_configure(const struct engine_options *options)
 
 void engine_fork_prepare(void)
 {
+    cpus_fork_prepare(&duet_cpus);
     bound_fork_prepare(&duet_bound);
     slots_fork_prepare(&duet_shared);
     magazines_fork_prepare();
@@ -185,6 +245,7 @@ void engine_fork_end(void)
     release_locks();
     slots_fork_end(&duet_shared);
     bound_fork_end(&duet_bound);
+    cpus_fork_end(&duet_cpus);
 }
 
 static void abandon_shared(struct slot *slot)
@@ -207,6 +268,7 @@ void engine_fork_end_child(void)
     release_locks();
     slots_fork_end_child(&duet_shared, abandon_shared);
     bound_fork_end_child(&duet_bound, abandon_bound);
+    cpus_fork_end(&duet_cpus);
 }
 
 /* ---- Counting ---------------------------------------------------------------------------- */
@@ -215,6 +277,12 @@ struct cached {
     size_t cells;
     size_t bytes;
 };
+
+static void count_cpu(void *slot, void *context)
+{
+    struct cached *cached = context;
+    cache_count(slot, &cached->cells, &cached->bytes);
+}
 
 static void count_bound(struct bound_slot *slot, void *context)
 {
@@ -232,6 +300,7 @@ void engine_count(struct engine_count *count)
 {
     struct cached cached = {0, 0};
     struct depots_count depots;
+    cpus_visit(&duet_cpus, NULL, count_cpu, &cached);
     bound_visit(&duet_bound, NULL, count_bound, &cached);
     slots_visit(&duet_shared, count_shared, &cached);
     struct transfer_count transfers = transfer_count();
@@ -243,6 +312,6 @@ void engine_count(struct engine_count *count)
         .cells = depots.cells - free_cells,
         .cell_bytes = depots.cell_bytes - free_bytes,
         .free_bytes = free_bytes,
-        .slots = bound_count(&duet_bound) + slots_in_use(&duet_shared),
+        .slots = cpus_count(&duet_cpus) + bound_count(&duet_bound) + slots_in_use(&duet_shared),
     };
 }

@@ -1,15 +1,16 @@
 /*
  * The engine duet: SMP's slots in front, mallocng's groups behind. Start reading here.
  *
- *   malloc   class from a table; pop the magazine that this thread's slot has of the class.
+ *   malloc   class from a table; pop the magazine that the slot has of the class.
  *   free     class from the address table; verify that a cell begins there, with one multiplication;
- *            push onto the magazine of the freeing thread's slot.
+ *            push onto the magazine of the slot.
  *
  * No lock, no atomic read-modify-write, no touch of the freed cell or of its group's meta. A cell goes to
  * the slot of who frees it, wherever it came from (SmpAllocator). Behind the magazines:
  *
- *   slots      one for each thread as long as they last, entered with plain stores (slots/bound.h);
- *              others, and operations that interrupt one, share the slots of slots/slots.h.
+ *   slots      the CPU's, in a sequence that the kernel restarts if it is interrupted (slots/cpus.h).
+ *              Where there is no such thing one for each thread as long as they last, entered with
+ *              plain stores (slots/bound.h). Who finds his own taken shares those of slots/slots.h.
  *   magazines  grow with use, within a budget (cache.h).
  *   shelves    whole magazines on their way between slots, without a lock (magazine.h).
  *   groups     bits in masks, under metas that no overflow of a cell can reach (group.h; mallocng).
@@ -36,6 +37,7 @@
 #include "engine/duet/cache.h"
 #include "engine/duet/classes.h"
 #include "slots/bound.h"
+#include "slots/cpus.h"
 #include "slots/slots.h"
 #include "spans/table.h"
 
@@ -60,14 +62,13 @@ ALWAYS_INLINE bool engine_is_large(size_t length, size_t align)
     return length > DUET_MOST_BYTES || duet_kind_for_aligned(length, align) == 0;
 }
 
-/* A cell and its class, or NULL: then engine_alloc_slow is to be called, or it is large. */
-ALWAYS_INLINE void *engine_alloc(size_t length, size_t align, size_t *class, bool *zeroed)
+/* Lengths from this one on are not for the fast path: DUET_MOST_BYTES + 1, but 0 before it is known what
+ * slots there are. */
+extern HIDDEN size_t duet_fast_end;
+
+/* With the slot of the thread. */
+ALWAYS_INLINE void *duet_pop_bound(size_t kind)
 {
-    if (unlikely(length > DUET_MOST_BYTES) || unlikely(align > DUET_UNIT))
-        return NULL;
-    size_t kind = duet_kind_for(length);
-    *class = kind - 1;
-    *zeroed = false;
     struct bound_slot *slot = bound_enter();
     if (unlikely(slot == NULL))
         return NULL;
@@ -76,8 +77,7 @@ ALWAYS_INLINE void *engine_alloc(size_t length, size_t align, size_t *class, boo
     return cell;
 }
 
-/* Of an address at which a cell begins. False: nothing was done. */
-ALWAYS_INLINE bool duet_push(void *ptr, size_t kind)
+ALWAYS_INLINE bool duet_push_bound(void *ptr, size_t kind)
 {
     struct bound_slot *slot = bound_enter();
     if (unlikely(slot == NULL))
@@ -85,6 +85,44 @@ ALWAYS_INLINE bool duet_push(void *ptr, size_t kind)
     bool done = cache_push(&((struct bound_cache *)slot)->cache, ptr, kind);
     bound_leave(slot);
     return likely(done);
+}
+
+ALWAYS_INLINE void *duet_pop(size_t kind)
+{
+    if (!CPUS_POSSIBLE)
+        return duet_pop_bound(kind);
+    void *cell;
+    enum rseq_result result = cpus_pop(kind, &cell);
+    if (unlikely(result == RSEQ_NONE))
+        return duet_pop_bound(kind);
+    if (unlikely(result == RSEQ_UNDONE))
+        return NULL;
+    duet_check_alloc(cell, kind);
+    return cell;
+}
+
+/* Of an address at which a cell begins. False: nothing was done. */
+ALWAYS_INLINE bool duet_push(void *ptr, size_t kind)
+{
+    if (!CPUS_POSSIBLE)
+        return duet_push_bound(ptr, kind);
+    duet_check_free(ptr, kind); /* before another thread may have it */
+    enum rseq_result result = cpus_push(kind, ptr);
+    if (likely(result == RSEQ_DONE))
+        return true;
+    duet_check_alloc(ptr, kind);
+    return result == RSEQ_NONE && duet_push_bound(ptr, kind);
+}
+
+/* A cell and its class, or NULL: then engine_alloc_slow is to be called, or it is large. */
+ALWAYS_INLINE void *engine_alloc(size_t length, size_t align, size_t *class, bool *zeroed)
+{
+    if (unlikely(length >= duet_fast_end) || unlikely(align > DUET_UNIT))
+        return NULL;
+    size_t kind = duet_kind_for(length);
+    *class = kind - 1;
+    *zeroed = false;
+    return duet_pop(kind);
 }
 
 /* Where duet_is_cell cannot tell, for one in a group of several blocks, the slow path looks at the meta.

@@ -1,7 +1,5 @@
 #include "engine/duet/home.h"
 
-#include "base/fatal.h"
-#include "base/thread.h"
 #include "os/os.h"
 
 struct home home_array[DUET_HOMES];
@@ -9,43 +7,19 @@ struct home home_array[DUET_HOMES];
 /* A holder is done after some hundred instructions, unless it was preempted. */
 #define TRIES_BEFORE_ANOTHER 6
 
-/* A thread's number has its low bits clear. The forking thread alone finds its homes at rest. */
-#define HELD_FOR_FORK ((uintptr_t)1)
-
 bool home_try(struct home *home)
 {
-    uintptr_t rest = load_relaxed(&home->rest);
-    if (likely(rest != (thread_self() | HELD_FOR_FORK)))
-        rest = 0;
-    if (load_relaxed(&home->owner) != rest)
-        return false;
-    if (thread_is_alone()) {
-        store_relaxed(&home->owner, thread_self());
-        fence_signal();
-        return true;
-    }
-    return cas_acquire(&home->owner, rest, thread_self());
-}
-
-static bool home_is_own(const struct home *home)
-{
-    return load_relaxed(&home->owner) == thread_self();
-}
-
-void home_release(struct home *home)
-{
-    check(home_is_own(home));
-    store_release(&home->owner, load_relaxed(&home->rest));
+    return latch_try(&home->latch);
 }
 
 bool home_try_for(struct home *home, unsigned rounds)
 {
-    for (unsigned round = 0; !home_try(home); round++) {
-        if (round >= rounds || home_is_own(home))
-            return false;
-        os_back_off(round);
-    }
-    return true;
+    return latch_try_for(&home->latch, rounds);
+}
+
+void home_release(struct home *home)
+{
+    latch_release(&home->latch);
 }
 
 struct home *home_take(size_t number)
@@ -56,7 +30,7 @@ struct home *home_take(size_t number)
             struct home *home = &home_array[(number + i) % DUET_HOMES];
             if (home_try_for(home, i == 0 ? TRIES_BEFORE_ANOTHER : 0))
                 return home;
-            own += home_is_own(home);
+            own += latch_is_own(&home->latch);
         }
         if (own == DUET_HOMES)
             return NULL;
@@ -80,30 +54,23 @@ void homes_release(unsigned held)
             home_release(&home_array[number]);
 }
 
-/* One whose holder does not come out, since it is in a signal handler or stopped, is left; and so is
- * one in which this thread was interrupted itself, and will go on. */
+/* One whose holder does not come out, since it is in a signal handler or stopped, is left; and so
+ * is one in which this thread was interrupted itself, and will go on. */
 static unsigned held_for_fork;
-
-/* Lets go of them to the forking thread alone, or to all. */
-static void set_rest(uintptr_t rest)
-{
-    for (unsigned number = 0; number < DUET_HOMES; number++) {
-        if ((held_for_fork >> number & 1) != 0) {
-            store_relaxed(&home_array[number].rest, rest);
-            store_release(&home_array[number].owner, rest);
-        }
-    }
-}
 
 void homes_fork_prepare(void)
 {
-    held_for_fork = homes_take();
-    set_rest(thread_self() | HELD_FOR_FORK);
+    held_for_fork = 0;
+    for (unsigned number = 0; number < DUET_HOMES; number++)
+        if (latch_fork_prepare(&home_array[number].latch, HOME_PATIENCE))
+            held_for_fork |= 1u << number;
 }
 
 void homes_fork_end(void)
 {
-    set_rest(0);
+    for (unsigned number = 0; number < DUET_HOMES; number++)
+        if ((held_for_fork >> number & 1) != 0)
+            latch_fork_end(&home_array[number].latch);
 }
 
 unsigned homes_held_for_fork(void)

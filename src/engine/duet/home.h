@@ -1,13 +1,9 @@
 /*
  * Homes: the shards of the depots (depot.h), and the lock of each.
  *
- * The lock is a word that is only ever tried, for a while, and then another home's: a holder may have
- * been interrupted by a signal handler that does not return for long, or that is this very operation.
- * So nobody waits for one holder for ever, and no signals need be blocked, which would cost more than
- * all else here.
- *
- * Between fork's prepare and its end the homes rest with the forking thread, which alone may take them:
- * other libraries' fork handlers allocate.
+ * The lock is a latch (os/latch.h): who does not get it within a while tries another home's, so
+ * nobody waits for one holder for ever. Between fork's prepare and its end the homes rest with the
+ * forking thread, which alone may take them.
  */
 #ifndef DUET_ENGINE_DUET_HOME_H
 #define DUET_ENGINE_DUET_HOME_H
@@ -18,10 +14,11 @@
 
 #include "base/atomics.h"
 #include "engine/duet/group.h"
+#include "os/latch.h"
 #include "spans/spans.h"
 
-/* A home keeps so many single blocks for groups to come: taking one from where they come from costs a
- * lock that blocks signals. */
+/* A home keeps so many single blocks for groups to come: taking one from where they come from costs
+ * a lock that blocks signals. */
 #define BLANKS_MOST 32
 
 struct depot {
@@ -30,9 +27,8 @@ struct depot {
 };
 
 struct home {
-    alignas(CACHE_LINE_PAIR) uintptr_t owner; /* thread_self() of the holder, or `rest` */
-    uintptr_t rest;   /* 0; while a fork is under way the forking thread's number, marked */
-    uint32_t empties; /* wholly free groups that are listed */
+    alignas(CACHE_LINE_PAIR) struct latch latch;
+    uint32_t emptied; /* the kind of the group that was last found wholly free; 0: none was */
     uint32_t blank_count;
     struct span blanks[BLANKS_MOST]; /* of one block each */
     struct depot depots[DUET_KINDS];
@@ -48,14 +44,14 @@ static inline struct depot *depot_of(const struct group *group)
     return &home_array[group->home].depots[group->kind];
 }
 
-/* The lock at once, or in so many rounds of back-off. False: it is another thread's, or this thread has
- * interrupted itself in it. */
+/* The lock at once, or in so many rounds of back-off. False: it is another thread's, or this thread
+ * has interrupted itself in it. */
 bool home_try(struct home *home);
 bool home_try_for(struct home *home, unsigned rounds);
 void home_release(struct home *home);
 
-/* This one, or another if it is long in coming. All of them may be used, however few are in use. NULL:
- * this thread has interrupted itself in each. */
+/* This one, or another if it is long in coming. All of them may be used, however few are in use.
+ * NULL: this thread has interrupted itself in each. */
 struct home *home_take(size_t number);
 
 /* Those that can be had, a bit each. One whose holder does not come out is left. */

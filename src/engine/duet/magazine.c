@@ -14,7 +14,7 @@
 #define HANDLE_INDEX_MASK (((uint32_t)1 << HANDLE_SIZE_SHIFT) - 1)
 
 uint32_t duet_homes = 1;
-void *const magazine_none[3] = {NULL, MAGAZINE_END, NULL};
+void *const magazine_none[2] = {NULL, (void *)1};
 
 #define POOL(size)                                                                                 \
     META_POOL_INITIAL(1 << (MAGAZINE_LEAST_SHIFT + (size)), LOCK_RANK_ENGINE_METAS + (size))
@@ -84,6 +84,24 @@ bool magazine_may_grow(size_t size, size_t kind)
     return size + 1 < MAGAZINE_SIZES && magazine_room(size + 1, kind) > magazine_room(size, kind);
 }
 
+static void *guard(size_t capacity)
+{
+    return (void *)(2 * capacity + 1); /* odd, and no cell's address */
+}
+
+struct magazine *magazine_of_top(void **top)
+{
+    if (top == MAGAZINE_NONE_TOP)
+        return NULL;
+    void **cells = top;
+    if (top[-1] != NULL) {
+        while (!magazine_is_end(*top))
+            top++;
+        cells = top - (uintptr_t)*top / 2;
+    }
+    return (struct magazine *)((char *)cells - offsetof(struct magazine, cells));
+}
+
 struct magazine *magazine_take(size_t size, size_t kind)
 {
     struct magazine *magazine = shelf_pop(&spares[size]);
@@ -95,7 +113,7 @@ struct magazine *magazine_take(size_t size, size_t kind)
     magazine->size = (uint16_t)size;
     magazine->capacity = (uint16_t)magazine_room(size, kind);
     magazine->bottom = NULL;
-    magazine->cells[magazine->capacity] = MAGAZINE_END;
+    magazine->cells[magazine->capacity] = guard(magazine->capacity);
     return magazine;
 }
 

@@ -5,10 +5,11 @@
  * A magazine is an array of addresses between two guards: below the cells a NULL, which a pop finds
  * when there are no more, and behind the last place an odd word, which a push finds when there is no
  * room. So a slot needs one word per class, the address of the place above the top cell, and one
- * look at what it is about to take or overwrite.
+ * look at what it is about to take or overwrite. All else is found from there: the odd word tells
+ * the magazine's length.
  *
  *   bottom   cells[0]            top                    cells[capacity]
- *   NULL  |  a  |  b  |  c  |  (stale)  |  (stale)  |  MAGAZINE_END
+ *   NULL  |  a  |  b  |  c  |  (stale)  |  (stale)  |  2 * capacity + 1
  *
  * They are records of pools (spans/metas.h), of 256 bytes to 16 KiB, apart from the cells, and never
  * unmapped. A freed cell itself is not written to.
@@ -52,13 +53,10 @@ extern uint32_t duet_homes;
 /* But at least so many cells, or it would be no use. */
 #define MAGAZINE_LEAST_CELLS 2
 
-/* Above every cell's address, and no multiple of 2. */
-#define MAGAZINE_END ((void *)1)
-
 struct magazine {
     struct meta head;
     uint32_t next;     /* the handle of the one below, on a shelf */
-    uint16_t capacity; /* cells[capacity] is MAGAZINE_END */
+    uint16_t capacity; /* cells[capacity] is the guard */
     uint16_t size;     /* records of 2^(MAGAZINE_LEAST_SHIFT + size) bytes */
     uint16_t count;    /* cells in it, while it lies on a shelf */
     uint16_t unused;
@@ -67,13 +65,17 @@ struct magazine {
 };
 
 /* A magazine that is both empty and full: what a slot has of a class before it needs one. */
-extern void *const magazine_none[3];
+extern void *const magazine_none[2];
 #define MAGAZINE_NONE_TOP ((void **)&magazine_none[1])
 
 ALWAYS_INLINE bool magazine_is_end(const void *cell)
 {
     return ((uintptr_t)cell & 1) != 0;
 }
+
+/* The magazine that has this top; NULL: magazine_none. Where it is neither empty nor full its places
+ * are looked through. Nobody else may have it. */
+struct magazine *magazine_of_top(void **top);
 
 /* Cells that a magazine of this size has room for, if it is for cells of this kind. */
 size_t magazine_room(size_t size, size_t kind);

@@ -31,13 +31,13 @@ uint32_t sweep_number;
 static uint64_t last_sweep;
 static uintptr_t sweeper; /* thread_self() of who does one, or 0: one at a time */
 
-void sweep_cache(struct cache *cache)
+void sweep_cache(const struct cache_use *use)
 {
     uint32_t number = load_relaxed(&sweep_number);
-    if (likely(cache->sweep == number))
+    if (likely(load_relaxed(&use->cache->sweep) == number))
         return;
-    cache->sweep = number;
-    cache_decay(cache);
+    store_relaxed(&use->cache->sweep, number);
+    cache_decay(use);
 }
 
 static bool become_sweeper(void)
@@ -50,11 +50,9 @@ bool sweep_is_inside(void)
     return load_relaxed(&sweeper) == thread_self();
 }
 
-/* A guess: its owner may be in it. */
-static bool is_idle(struct bound_slot *slot, void *context)
+/* A guess: others may be in it. */
+static bool is_idle(struct cache *cache)
 {
-    (void)context;
-    struct cache *cache = cache_of_bound(slot);
     uintptr_t sum = cache_sum(cache);
     bool changed = sum != cache->seen;
     cache->seen = sum;
@@ -62,16 +60,34 @@ static bool is_idle(struct bound_slot *slot, void *context)
     return cache->idle == SWEEPS_BEFORE_DRAIN && !cache_is_empty(cache);
 }
 
+static bool is_cpu_idle(void *slot, void *context)
+{
+    (void)context;
+    return is_idle(slot);
+}
+
+static bool is_bound_idle(struct bound_slot *slot, void *context)
+{
+    (void)context;
+    return is_idle(cache_of_bound(slot));
+}
+
+static void drain_cpu(void *slot, void *context)
+{
+    (void)context;
+    cache_drain(&(struct cache_use){.cache = slot});
+}
+
 static void drain_bound(struct bound_slot *slot, void *context)
 {
     (void)context;
-    cache_drain(cache_of_bound(slot));
+    cache_drain(&(struct cache_use){.cache = cache_of_bound(slot)});
 }
 
 static void drain_shared(struct slot *slot, void *context)
 {
     (void)context;
-    cache_drain(cache_of_shared(slot));
+    cache_drain(&(struct cache_use){.cache = cache_of_shared(slot)});
 }
 
 static void empty_shelf(size_t home, size_t kind)
@@ -94,7 +110,8 @@ static void empty_shelves(bool idle_only)
 static void sweep(uint64_t now)
 {
     add_relaxed(&sweep_number, 1);
-    bound_visit(&duet_bound, is_idle, drain_bound, NULL);
+    cpus_visit(&duet_cpus, is_cpu_idle, drain_cpu, NULL);
+    bound_visit(&duet_bound, is_bound_idle, drain_bound, NULL);
     empty_shelves(true);
     depots_purge(SWEEPS_BEFORE_PURGE, PURGES_PER_SWEEP);
     spans_tick(now);
@@ -131,6 +148,7 @@ void sweep_fork_child(void)
 
 static bool drain_everything(void)
 {
+    cpus_visit(&duet_cpus, NULL, drain_cpu, NULL);
     bound_visit(&duet_bound, NULL, drain_bound, NULL);
     slots_visit(&duet_shared, drain_shared, NULL);
     empty_shelves(false);

@@ -20,7 +20,7 @@
 extern uint32_t sweep_number;
 
 /* What a slow operation owes to a cache that it is in: its own decay, once a sweep. */
-void sweep_cache(struct cache *cache);
+void sweep_cache(const struct cache_use *use);
 
 /* With no slot and no lock: the next sweep if it is time. The second is for every slow operation, and
  * looks at the clock in some of them. */

@@ -16,6 +16,7 @@ static uint64_t seed = 2;
 static struct shadow shadow;
 static void *cells[MOST_CELLS];
 static struct cache cache;
+static const struct cache_use use = {.cache = &cache};
 
 /* ---- Cells, as the engine takes and frees them --------------------------------------------- */
 
@@ -23,7 +24,7 @@ static void *alloc(struct cache *from, size_t kind)
 {
     void *cell = cache_pop(from, kind);
     if (cell == NULL)
-        cell = cache_alloc_slow(from, kind);
+        cell = cache_alloc_slow(&(struct cache_use){.cache = from}, kind);
     assert_non_null(cell);
     return cell;
 }
@@ -31,7 +32,7 @@ static void *alloc(struct cache *from, size_t kind)
 static void give(struct cache *to, void *cell, size_t kind)
 {
     if (!cache_push(to, cell, kind))
-        cache_free_slow(to, cell, kind);
+        cache_free_slow(&(struct cache_use){.cache = to}, cell, kind);
 }
 
 /* Cells that are with us, and came through no cache. */
@@ -46,14 +47,20 @@ static void take_all(size_t kind, void **into, size_t count)
         duet_check_alloc(into[i], kind);
 }
 
+static struct magazine *magazine_in(const struct cache *of, size_t kind)
+{
+    return magazine_of_top(of->tops[kind]);
+}
+
 static size_t size_of(const struct cache *of, size_t kind)
 {
-    return of->magazines[kind]->size;
+    return magazine_in(of, kind)->size;
 }
 
 static size_t count_in(const struct cache *of, size_t kind)
 {
-    return of->magazines[kind] == NULL ? 0 : (size_t)(of->tops[kind] - of->magazines[kind]->cells);
+    const struct magazine *magazine = magazine_in(of, kind);
+    return magazine == NULL ? 0 : (size_t)(of->tops[kind] - magazine->cells);
 }
 
 /* What must hold of a cache between operations. */
@@ -61,7 +68,7 @@ static void check_cache(const struct cache *of)
 {
     size_t bytes = 0;
     for (size_t kind = 1; kind < DUET_KINDS; kind++) {
-        const struct magazine *magazine = of->magazines[kind];
+        const struct magazine *magazine = magazine_in(of, kind);
         if (magazine == NULL) {
             assert_ptr_equal(of->tops[kind], MAGAZINE_NONE_TOP);
             continue;
@@ -98,7 +105,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    cache_drain(&cache);
+    cache_drain(&use);
     engine_trim();
     return transfer_count().cells == 0 ? 0 : -1;
 }
@@ -132,7 +139,7 @@ static void push_until_it_passes_on(size_t kind)
 
     size_t half = (room + 1) / 2;
     assert_false(cache_push(&cache, cells[room], kind));
-    cache_free_slow(&cache, cells[room], kind);
+    cache_free_slow(&use, cells[room], kind);
     assert_int_equal(size_of(&cache, kind), largest);
     assert_int_equal(count_in(&cache, kind), room - half + 1);
     assert_int_equal(transfer_count().cells, half);
@@ -157,7 +164,7 @@ static void a_magazine_grows_as_it_is_filled(void **state)
         if (half * duet_kind_bytes(kind) > shelves_most())
             continue; /* in the tiny build: it goes to the depots, and comes back in their order */
         push_until_it_passes_on(kind);
-        cache_drain(&cache);
+        cache_drain(&use);
         engine_trim();
     }
 }
@@ -171,7 +178,7 @@ static void a_magazine_grows_as_it_is_emptied(void **state)
         size_t kind = kinds[i], had = 0;
         for (size_t size = 0; size <= largest_size(kind) + 2; size++) {
             assert_null(cache_pop(&cache, kind));
-            cells[had++] = cache_alloc_slow(&cache, kind);
+            cells[had++] = cache_alloc_slow(&use, kind);
             assert_non_null(cells[had - 1]);
             size_t now = min_size(size, largest_size(kind)), room = magazine_room(now, kind);
             assert_int_equal(size_of(&cache, kind), now);
@@ -185,7 +192,7 @@ static void a_magazine_grows_as_it_is_emptied(void **state)
         check_cache(&cache);
         while (had > 0)
             give(&cache, cells[--had], kind);
-        cache_drain(&cache);
+        cache_drain(&use);
         assert_true(is_unused(kind));
     }
 }
@@ -204,7 +211,7 @@ static void no_magazine_grows_beyond_the_budget(void **state)
             take_all(kind, cells, count);
             for (size_t i = 0; i < count; i++) {
                 size_t before = cache.bytes;
-                bool had_one = cache.magazines[kind] != NULL;
+                bool had_one = magazine_in(&cache, kind) != NULL;
                 give(&cache, cells[i], kind);
                 if (had_one && cache.bytes > before)
                     assert_true(cache.bytes <= CACHE_MOST_BYTES);
@@ -215,7 +222,7 @@ static void no_magazine_grows_beyond_the_budget(void **state)
         assert_true(cache.bytes <= CACHE_MOST_BYTES + least);
     }
     assert_true(refused > 0);
-    cache_drain(&cache);
+    cache_drain(&use);
     assert_int_equal(cache.bytes, 0);
 }
 
@@ -274,7 +281,7 @@ static void what_gives_way_loses_nothing(void **state)
             fill(kinds[i]);
             check_cache(&cache);
         }
-    cache_drain(&cache);
+    cache_drain(&use);
     for (size_t i = 0; i < KINDS; i++)
         assert_true(is_unused(kinds[i]));
 }
@@ -289,10 +296,10 @@ static void decay_drops_what_was_not_used(void **state)
     for (size_t i = 0; i < 3; i++)
         give(&cache, alloc(&cache, kinds[i]), kinds[i]);
     cache.patience = 1;
-    cache_decay(&cache); /* each ran empty: so all stay, once more */
+    cache_decay(&use); /* each ran empty: so all stay, once more */
     assert_int_equal(cache.patience, 0);
     for (size_t i = 0; i < 3; i++)
-        assert_non_null(cache.magazines[kinds[i]]);
+        assert_non_null(magazine_in(&cache, kinds[i]));
 
     size_t had = 0; /* the first runs empty and is as before; of the second a cell is had */
     do
@@ -302,18 +309,18 @@ static void decay_drops_what_was_not_used(void **state)
         give(&cache, cells[--had], kinds[0]);
     void *held = alloc(&cache, kinds[1]);
     assert_int_equal(cache.events[kinds[1]], 0);
-    cache_decay(&cache);
-    assert_non_null(cache.magazines[kinds[0]]);
-    assert_non_null(cache.magazines[kinds[1]]);
-    assert_null(cache.magazines[kinds[2]]);
+    cache_decay(&use);
+    assert_non_null(magazine_in(&cache, kinds[0]));
+    assert_non_null(magazine_in(&cache, kinds[1]));
+    assert_null(magazine_in(&cache, kinds[2]));
     check_cache(&cache);
     assert_false(cache_is_empty(&cache));
-    cache_decay(&cache);
-    assert_null(cache.magazines[kinds[1]]);
-    cache_decay(&cache);
+    cache_decay(&use);
+    assert_null(magazine_in(&cache, kinds[1]));
+    cache_decay(&use);
     assert_true(cache_is_empty(&cache));
     give(&cache, held, kinds[1]);
-    cache_drain(&cache);
+    cache_drain(&use);
     for (size_t i = 0; i < 3; i++)
         assert_true(is_unused(kinds[i]));
 }
@@ -336,7 +343,7 @@ static void a_drain_leaves_nothing(void **state)
     assert_int_equal(bytes, had_bytes);
     struct depots_count before, after;
     depots_count(&before);
-    cache_drain(&cache);
+    cache_drain(&use);
     depots_count(&after);
     assert_int_equal(after.free_cells + transfer_count().cells, before.free_cells + had);
     assert_int_equal(after.free_bytes + transfer_count().bytes, before.free_bytes + had_bytes);
@@ -394,9 +401,9 @@ static void random_operations(const size_t *kinds)
         }
         check_cache(one);
         if (round % 100 == 0)
-            cache_decay(one);
+            cache_decay(&(struct cache_use){.cache = one});
         if (round % 1000 == 0)
-            cache_drain(one);
+            cache_drain(&(struct cache_use){.cache = one});
     }
     for (size_t number = 0; number < KINDS; number++)
         while (counts[number] > 0) {
@@ -417,7 +424,7 @@ static void cells_are_neither_lost_nor_doubled(void **state)
     random_operations(kinds);
     assert_int_equal(shadow.count, 0);
     for (size_t i = 0; i < CACHES; i++)
-        cache_drain(&caches[i]);
+        cache_drain(&(struct cache_use){.cache = &caches[i]});
     depots_check();
     for (size_t i = 0; i < KINDS; i++)
         assert_true(is_unused(kinds[i]));
@@ -574,7 +581,7 @@ static void what_no_shelf_takes_goes_to_the_groups(void **state)
     depots_count(&after);
     assert_true(transfer_count().bytes <= shelves_most());
     assert_true(after.free_cells > before.free_cells);
-    cache_drain(&cache);
+    cache_drain(&use);
     assert_true(is_unused(kind));
 }
 

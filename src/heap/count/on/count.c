@@ -107,7 +107,7 @@ static void look(struct count_shard *shard)
 {
     int64_t live = shard->large_live;
     uint64_t allocated = 0;
-    for (size_t class = 0; class < ENGINE_CLASSES; class++) {
+    for (size_t class = 0; class < ENGINE_CLASSES; class ++) {
         uint64_t bytes = engine_class_bytes(class);
         live += (int64_t)((shard->allocated[class] - shard->freed[class]) * bytes);
         allocated += shard->allocated[class] * bytes;
@@ -179,25 +179,32 @@ static void add(const struct count_shard *shard, uint64_t *number, uint64_t valu
         *number += value;
 }
 
+/* For a thread without a shard: gives it one, and counts there, or at nobody's. */
+static void count_first(bool allocated, size_t class)
+{
+    struct count_shard *shard = shard_to_use();
+    add(shard, allocated ? &shard->allocated[class] : &shard->freed[class], 1);
+    if (is_common(shard)) {
+        int64_t bytes = (int64_t)engine_class_bytes(class);
+        add_to_live(allocated ? bytes : -bytes, 0);
+    }
+}
+
 void *count_alloc_slow(struct count_shard *shard, size_t class, void *cell)
 {
-    if (shard != &count_nobodys) {
+    if (shard == NULL || shard == &count_nobodys)
+        count_first(true, class);
+    else
         look(shard);
-        return cell;
-    }
-    add_relaxed(&record->shards[0].allocated[class], 1);
-    add_to_live((int64_t)engine_class_bytes(class), 0);
     return cell;
 }
 
 void count_free_slow(struct count_shard *shard, size_t class)
 {
-    if (shard != &count_nobodys) {
+    if (shard == NULL || shard == &count_nobodys)
+        count_first(false, class);
+    else
         look(shard);
-        return;
-    }
-    add_relaxed(&record->shards[0].freed[class], 1);
-    add_to_live(-(int64_t)engine_class_bytes(class), 0);
 }
 
 /* Row k has the blocks of at most 2^k pages of 4 KiB. */
@@ -285,7 +292,7 @@ static void describe_process(struct count_record *new_record)
     new_record->parent_pid = getppid();
     new_record->start_ns = os_clock_ns();
     new_record->small_rows = ENGINE_CLASSES;
-    for (size_t class = 0; class < ENGINE_CLASSES; class++)
+    for (size_t class = 0; class < ENGINE_CLASSES; class ++)
         new_record->row_bytes[class] = engine_class_bytes(class);
     memcpy(new_record->program, program_name, sizeof new_record->program);
     strncpy(new_record->engine, ENGINE_NAME, sizeof new_record->engine - 1);

@@ -24,7 +24,8 @@ enum { SHARD_FREE = 0, SHARD_OWNED = 1 };
 
 /* This thread's shard, at slot_thread.companion: its own; or else count_nobodys, from which every
  * operation leads to the slow function, since its window is over for ever; what else is written
- * there means nothing. count_bind sets it before the first operation that goes without. */
+ * there means nothing; NULL where an engine has served the thread's first operation without a slow one
+ * (a CPU's slot had what was wanted), and count_bind was not called yet. */
 extern struct count_shard count_nobodys;
 
 COLD void *count_alloc_slow(struct count_shard *shard, size_t class, void *cell);
@@ -37,6 +38,8 @@ void count_bind(void);
 ALWAYS_INLINE void *count_alloc(size_t class, void *cell)
 {
     struct count_shard *shard = slot_thread.companion;
+    if (unlikely(shard == NULL))
+        return count_alloc_slow(shard, class, cell);
     shard->allocated[class]++;
     return unlikely(--shard->until_look < 0) ? count_alloc_slow(shard, class, cell) : cell;
 }
@@ -44,6 +47,10 @@ ALWAYS_INLINE void *count_alloc(size_t class, void *cell)
 ALWAYS_INLINE void count_free(size_t class)
 {
     struct count_shard *shard = slot_thread.companion;
+    if (unlikely(shard == NULL)) {
+        count_free_slow(shard, class);
+        return;
+    }
     shard->freed[class]++;
     if (unlikely(--shard->until_look < 0))
         count_free_slow(shard, class);
