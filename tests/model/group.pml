@@ -2,8 +2,9 @@
  * How the engine duet returns cells to their groups without a lock, and releases groups: the model
  * of src/engine/duet/group.c and depot.c, whose names it has, without prefixes.
  *
- * Two processes of `returner`, or three, do what any thread may: depot_return. `holder` is whoever
- * has the home's lock: it settles, takes cells, unlists, releases and makes groups, in any order
+ * Two processes of `returner`, or three, do what any thread may: depot_return, where the home's lock
+ * cannot be had. `holder` is whoever has it: it settles, takes cells and puts cells back, unlists,
+ * releases and makes groups, in any order
  * and for ever. The lock lets one in at a time, so one process stands for all who ever have it, and
  * n threads can do nothing that n returners and the holder cannot. Magazines, the program, and a
  * purge with the lock let go are `out`: any returner may be given any cell that is there.
@@ -88,7 +89,7 @@ byte freed[GROUPS];
 byte state[GROUPS];
 byte next_returned[GROUPS];
 bool listed[GROUPS];   /* the holder's */
-bool is_empty[GROUPS]; /* the holder's */
+bool is_empty[GROUPS]; /* the holder's: in the list of those of which no cell is taken */
 byte returned = NONE;  /* the top of the stack */
 
 /* What C does not have. */
@@ -283,6 +284,14 @@ inline release()
     g = 0
 }
 
+inline list_again()
+{
+    d_step {
+        listed[g] = true;
+        is_empty[g] = (taken_of(state[g]) == 0)
+    }
+}
+
 inline settle()
 {
     d_step { returned != NONE -> index = returned; returned = NONE };
@@ -302,13 +311,7 @@ inline settle()
        state[g] = state[g] & ~(FULL | QUEUED); /* from now on it may be pushed again */
        merge();
 #endif
-       d_step {
-           listed[g] = true;
-           if
-           :: is_free -> is_empty[g] = true
-           :: else
-           fi
-       }
+       list_again()
     :: else -> break
     od;
     g = 0
@@ -335,6 +338,34 @@ inline take_cells(cells)
     };
     state[g] = state[g] + count_of(cells) * TAKEN
 #endif
+}
+
+/* What the program has goes back at once: into avail, and out of the count, in the same change of the
+ * state in which a FULL group is so no more. */
+inline put_back(cells)
+{
+    d_step {
+        (out[g] & (cells)) == (cells) ->
+        assert(!((avail[g] | freed[g]) & (cells)));
+        out[g] = out[g] & ~(cells);
+        avail[g] = avail[g] | (cells)
+    };
+    d_step {
+        s = state[g];
+        state[g] = s - count_of(cells) * TAKEN - (listed[g] -> 0 : FULL)
+    };
+    if
+#ifndef FAULT_PUT_BACK_WITHOUT_MERGE
+    :: d_step { returned_of(s) != 0 -> s = 0 }; merge()
+#else
+    :: d_step { returned_of(s) != 0 -> s = 0 }
+#endif
+    :: d_step { returned_of(s) == 0 -> s = 0 }
+    fi;
+    if
+    :: !listed[g] || taken_of(state[g]) == 0 -> list_again()
+    :: else
+    fi
 }
 
 inline look_at_freed()
@@ -381,6 +412,7 @@ inline make_group()
     assert(!listed[g] && !out[g] && !somebody_at(g));
     avail[g] = all_of(g);
     listed[g] = true;
+    is_empty[g] = true;
     alive[g] = true;
     g = 0
 }
@@ -410,7 +442,7 @@ inline check_rest()
                 assert(listed[i] || avail[i] == 0);
                 assert(listed[i] || links[i] || freed[i] == 0);
                 assert(out[i] != 0 || links[i] || avail[i] == all_of(i));
-                assert(!is_empty[i] || state[i] == 0)
+                assert(state[i] != 0 || is_empty[i])
             :: else -> assert(!links[i] && !listed[i] && !is_empty[i] && out[i] == 0)
             fi;
             links[i] = 0
@@ -443,9 +475,21 @@ active proctype holder()
        :: merge();
           if
           :: d_step { is_free -> release() } /* as a sweep does */
-          :: skip
+          :: d_step { !is_free -> skip }
+          :: list_again()
           fi
-       :: d_step { is_empty[g] -> release() } /* as is done before memory is mapped */
+       :: d_step { is_empty[g] && is_free -> release() } /* as is done before memory is mapped */
+       fi;
+       g = 0
+    :: if
+       :: d_step { alive[0] -> g = 0 }
+#if GROUPS > 1
+       :: d_step { alive[1] -> g = 1 }
+#endif
+       fi;
+       if
+       for_any_cells(put_back)
+       :: skip
        fi;
        g = 0
     :: check_rest()

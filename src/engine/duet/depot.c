@@ -11,6 +11,10 @@
  * free here and there does not make every refill a long walk. */
 #define REFILL_VISITS 8
 
+/* Cells that go back under one hold of a lock: so many that taking it does not count, and so few that
+ * others get it soon. */
+#define RETURNED_AT_ONCE 128
+
 /* ---- Lists; the home's lock is held -------------------------------------------------------- */
 
 static void list_remove(struct group *group)
@@ -38,10 +42,11 @@ static void list_add(struct group *group, size_t list)
                   (uint8_t)list); /* a sweep may look at a record that was another's */
 }
 
+/* The first is for those of which no cell is taken. */
 static size_t list_for(const struct group *group)
 {
-    return min_size(group_taken(load_relaxed(&group->state)) * GROUP_LISTS / group->cells,
-                    GROUP_LISTS - 1);
+    uint32_t taken = (uint32_t)group_taken(load_relaxed(&group->state));
+    return (taken * (GROUP_LISTS - 1) + group->cells - 1) / group->cells;
 }
 
 /* Where it belongs by now. */
@@ -53,6 +58,8 @@ static void list_again(struct group *group)
     if (group->list != GROUP_UNLISTED)
         list_remove(group);
     list_add(group, list);
+    if (list == 0)
+        home_array[group->home].emptied = group->kind;
 }
 
 /* Of a listed group with nothing in avail: unlists it, if nothing has come back either. The flag is
@@ -139,26 +146,10 @@ void depot_release_group(struct group *group)
     struct span span = {.start = group->base,
                         .blocks = duet_tables.kinds[group->kind].blocks,
                         .segment = group->segment};
-    if (group->empty)
-        home->empties--;
     list_remove(group);
     duet_check_released(group);
     give_span(home, &span);
     meta_give(group_pool(group->kind), &group->head);
-}
-
-/* Wholly free groups of all classes go back before memory is mapped for one more. */
-static void release_empties(struct home *home)
-{
-    for (size_t kind = 1; kind < DUET_KINDS && home->empties > 0; kind++) {
-        uint32_t index = home->depots[kind].lists[0];
-        while (index != 0) {
-            struct group *group = group_at(kind, index);
-            index = group->next;
-            if (group->empty)
-                depot_release_group(group);
-        }
-    }
 }
 
 /* Puts the groups on the depot's stack in order. */
@@ -174,17 +165,50 @@ void depot_settle(struct depot *depot, size_t kind)
         and_acquire_release(&group->state, ~(GROUP_FULL | GROUP_QUEUED));
         group_merge(group);
         list_again(group);
-        if (group_is_free(group) && !group->empty) {
-            group->empty = true;
-            home_array[group->home].empties++;
-        }
     }
+}
+
+/* ---- Wholly free groups; the home's lock is held ------------------------------------------- */
+
+static struct group *find_empty(struct depot *depot, size_t kind)
+{
+    depot_settle(depot, kind);
+    for (uint32_t index = depot->lists[0]; index != 0; index = group_at(kind, index)->next)
+        if (group_is_free(group_at(kind, index)))
+            return group_at(kind, index);
+    return NULL;
+}
+
+static void release_all(struct home *home)
+{
+    for (size_t kind = 1; kind < DUET_KINDS; kind++)
+        for (struct group *group; (group = find_empty(&home->depots[kind], kind)) != NULL;)
+            depot_release_group(group);
+}
+
+/* Before memory is mapped for one more group: gives back a wholly free one of as many blocks, of any
+ * class, or else all that are wholly free. One, since the others may soon be wanted by their own; that
+ * which became so last, as far as is known, since it is in the CPU's caches. */
+static void release_for(struct home *home, size_t blocks)
+{
+    bool others = false;
+    for (size_t i = 0; i < DUET_CLASSES; i++) {
+        size_t kind = 1 + (home->emptied + DUET_CLASSES - 1 + i) % DUET_CLASSES;
+        struct group *group = find_empty(&home->depots[kind], kind);
+        if (group != NULL && duet_tables.kinds[kind].blocks == blocks) {
+            depot_release_group(group);
+            return;
+        }
+        others |= group != NULL;
+    }
+    if (others)
+        release_all(home);
 }
 
 /* ---- Taking -------------------------------------------------------------------------------- */
 
 /* From the depot's listed groups. The lock is held. */
-static size_t take_listed(struct depot *depot, size_t kind, void **cells, size_t want)
+static size_t take_listed(struct depot *depot, size_t kind, void **end, size_t want)
 {
     size_t taken = 0;
     unsigned visits = 0;
@@ -200,7 +224,7 @@ static size_t take_listed(struct depot *depot, size_t kind, void **cells, size_t
                 list_again(group);
                 continue;
             }
-            taken += group_take_cells(group, cells + taken, want - taken);
+            taken += group_take_cells(group, end - taken, want - taken);
             if (group_has_cells(group))
                 list_again(group);
             else
@@ -210,9 +234,9 @@ static size_t take_listed(struct depot *depot, size_t kind, void **cells, size_t
     return taken;
 }
 
-static size_t take_from_home(struct home *home, size_t kind, void **cells, size_t want)
+static size_t take_from_home(struct home *home, size_t kind, void **end, size_t want)
 {
-    size_t taken = take_listed(&home->depots[kind], kind, cells, want);
+    size_t taken = take_listed(&home->depots[kind], kind, end, want);
     home_release(home);
     return taken;
 }
@@ -229,52 +253,93 @@ static bool may_have_cells(const struct depot *depot)
 }
 
 /* From other homes, if they have any and nobody is there. */
-static size_t take_from_others(const struct home *own, size_t kind, void **cells, size_t want)
+static size_t take_from_others(const struct home *own, size_t kind, void **end, size_t want)
 {
     for (size_t number = 0; number < DUET_HOMES; number++) {
         struct home *home = &home_array[number];
         if (home == own || !may_have_cells(&home->depots[kind]) || !home_try(home))
             continue;
-        size_t taken = take_from_home(home, kind, cells, want);
+        size_t taken = take_from_home(home, kind, end, want);
         if (taken > 0)
             return taken;
     }
     return 0;
 }
 
-static void settle_home(struct home *home)
+static size_t take_from_new(struct home *home, size_t kind, void **end, size_t want)
 {
-    for (size_t kind = 1; kind < DUET_KINDS; kind++)
-        depot_settle(&home->depots[kind], kind);
-}
-
-static size_t take_from_new(struct home *home, size_t kind, void **cells, size_t want)
-{
-    settle_home(home);
-    release_empties(home);
+    size_t blocks = duet_tables.kinds[kind].blocks;
+    if (blocks > 1 || home->blank_count == 0)
+        release_for(home, blocks);
     make_group(home, kind);
-    return take_from_home(home, kind, cells, want);
+    return take_from_home(home, kind, end, want);
 }
 
-static void reverse(void **cells, size_t count)
+/* Up to `want` cells, written downwards from `end`. */
+static size_t take_down(size_t number, size_t kind, void **end, size_t want)
 {
-    for (size_t i = 0; i < count / 2; i++) {
-        void *cell = cells[i];
-        cells[i] = cells[count - 1 - i];
-        cells[count - 1 - i] = cell;
-    }
+    struct home *home = home_take(number);
+    size_t taken = home != NULL ? take_from_home(home, kind, end, want) : 0;
+    if (taken == 0)
+        taken = take_from_others(home, kind, end, want);
+    if (taken == 0 && (home = home_take(number)) != NULL)
+        taken = take_from_new(home, kind, end, want);
+    return taken;
 }
 
 size_t depot_take(size_t number, size_t kind, void **cells, size_t want)
 {
-    struct home *home = home_take(number);
-    size_t taken = home != NULL ? take_from_home(home, kind, cells, want) : 0;
-    if (taken == 0)
-        taken = take_from_others(home, kind, cells, want);
-    if (taken == 0 && (home = home_take(number)) != NULL)
-        taken = take_from_new(home, kind, cells, want);
-    reverse(cells, taken);
+    size_t taken = take_down(number, kind, cells + want, want);
+    if (taken < want)
+        memmove(cells, cells + want - taken, taken * sizeof cells[0]);
     return taken;
+}
+
+/* ---- Returning ----------------------------------------------------------------------------- */
+
+/* The first cells, as far as they are of this group, with the lock held. If it was in no list it is in
+ * one now; if it is wholly free, in that where it will be looked for. Else it stays where it is. */
+static size_t put_back(struct group *group, void *const *cells, size_t count)
+{
+    size_t run = group_put_back(group, cells, count);
+    if (group->list == GROUP_UNLISTED || group_taken(load_relaxed(&group->state)) == 0)
+        list_again(group);
+    return run;
+}
+
+/* The home that cells go back to, and whether its lock could be had at once. */
+struct visit {
+    struct home *home;
+    bool held;
+};
+
+static void go_to(struct visit *visit, struct home *home)
+{
+    if (visit->home == home)
+        return;
+    if (visit->held)
+        home_release(visit->home);
+    visit->home = home;
+    visit->held = home != NULL && home_try(home);
+}
+
+static void return_some(size_t kind, void *const *cells, size_t count)
+{
+    struct visit visit = {NULL, false};
+    for (size_t run; count > 0; cells += run, count -= run) {
+        struct group *group = group_of(cells[0], kind, "free");
+        go_to(&visit, &home_array[group->home]);
+        run = visit.held ? put_back(group, cells, count) : group_return(group, cells, count);
+    }
+    go_to(&visit, NULL);
+}
+
+void depot_return(size_t kind, void *const *cells, size_t count)
+{
+    for (size_t some; count > 0; cells += some, count -= some) {
+        some = min_size(count, RETURNED_AT_ONCE);
+        return_some(kind, cells, some);
+    }
 }
 
 /* ---- The whole ----------------------------------------------------------------------------- */
@@ -300,18 +365,11 @@ void depots_count(struct depots_count *count)
     homes_release(held);
 }
 
-/* Homes that are held, a bit each, and the wholly free groups that were found in each. */
-struct checked {
-    unsigned held;
-    uint32_t empties[DUET_HOMES];
-};
-
 static void check_group(struct group *group, void *context)
 {
-    struct checked *checked = context;
-    if ((checked->held >> group->home & 1) == 0)
+    const unsigned *held = context; /* homes, a bit each */
+    if ((*held >> group->home & 1) == 0)
         return;
-    checked->empties[group->home] += group->empty;
     size_t free_cells = 0;
     for (size_t word = 0; word < group->words; word++) {
         uint64_t avail = group_avail(group)[word];
@@ -321,7 +379,7 @@ static void check_group(struct group *group, void *context)
     }
     uint64_t state = load_relaxed(&group->state);
     require(group_taken(state) + free_cells == group->cells);
-    require(!group->empty || group_taken(state) == 0);
+    require(!group_is_free(group) || group->list == 0);
     require(is_aligned((uintptr_t)group->base, BLOCK_BYTES));
     require(table_class(group->base) == group->kind);
     require(table_meta(group->base) == group->head.index);
@@ -332,12 +390,9 @@ static void check_group(struct group *group, void *context)
 
 void depots_check(void)
 {
-    struct checked checked = {.held = homes_take()};
-    groups_visit(check_group, &checked);
-    for (unsigned number = 0; number < DUET_HOMES; number++)
-        if ((checked.held >> number & 1) != 0)
-            require(checked.empties[number] == home_array[number].empties);
-    homes_release(checked.held);
+    unsigned held = homes_take();
+    groups_visit(check_group, &held);
+    homes_release(held);
 }
 
 void depots_fork_prepare(void)
@@ -367,15 +422,14 @@ static void list_anew(struct group *group, void *context)
         return;
     group->list = GROUP_UNLISTED;
     group->next = group->previous = 0;
-    group->empty = false;
     or_relaxed(&group->state, GROUP_QUEUED);
 }
 
 static void abandon(struct home *home)
 {
     memset(home->depots, 0, sizeof home->depots);
-    home->empties = home->blank_count = 0;
-    store_release(&home->owner, 0);
+    home->blank_count = 0;
+    latch_renew(&home->latch);
 }
 
 void depots_mend(void)

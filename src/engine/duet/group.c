@@ -14,9 +14,6 @@
 static struct meta_pool pools[RECORD_POOLS] = {POOL(0), POOL(1), POOL(2)};
 
 #define MASKS (DUET_CHECKED ? 3 : 2)
-static_assert(sizeof(struct group) + MASKS * GROUP_MOST_WORDS * sizeof(uint64_t) <=
-                  (size_t)1 << (RECORD_LEAST_SHIFT + RECORD_POOLS - 1),
-              "the longest masks fit the largest record");
 
 /* ---- Records ----------------------------------------------------------------------------- */
 
@@ -25,10 +22,16 @@ size_t group_words(size_t kind)
     return (duet_tables.kinds[kind].cells + (size_t)MASK_BITS - 1) / MASK_BITS;
 }
 
+/* The most cells of a group whose record is of this pool. */
+#define MOST_CELLS(number)                                                                         \
+    ((((size_t)1 << (RECORD_LEAST_SHIFT + (number))) - sizeof(struct group)) / sizeof(uint64_t) /  \
+     MASKS * MASK_BITS)
+
 struct meta_pool *group_pool(size_t kind)
 {
-    size_t bytes = sizeof(struct group) + MASKS * group_words(kind) * sizeof(uint64_t);
-    return &pools[max_size(bit_width(bytes - 1), RECORD_LEAST_SHIFT) - RECORD_LEAST_SHIFT];
+    size_t cells = duet_tables.kinds[kind].cells;
+    static_assert(RECORD_POOLS == 3 && DUET_MOST_CELLS <= MOST_CELLS(2), "the last one fits all");
+    return &pools[(cells > MOST_CELLS(0)) + (cells > MOST_CELLS(1))];
 }
 
 /* By an index that only we write, so anything but a group of this kind means corruption. */
@@ -61,7 +64,6 @@ size_t group_cell_number(const struct group *group, const void *ptr)
     return begins && number < group->cells ? number : DUET_MOST_CELLS;
 }
 
-/* The lock is held, and `freed` was merged: all cells are in avail, and nobody is about to count any. */
 bool group_is_free(const struct group *group)
 {
     uint64_t state = load_acquire(&group->state);
@@ -101,17 +103,18 @@ unsigned group_part_shift(size_t kind)
     return (unsigned)highest_bit(least);
 }
 
-static void forget_purge(struct group *group, const char *cell)
+/* From the first to the last of the cells that are taken. A part between them that none of them is in
+ * has cells that are on their way back; to purge it again costs a call. */
+static void forget_purge(struct group *group, const char *first, const char *last)
 {
     unsigned shift = group_part_shift(group->kind);
-    size_t first = (size_t)(cell - group->base);
-    size_t last = first + duet_kind_bytes(group->kind) - 1;
-    for (size_t part = first >> shift; part <= last >> shift; part++)
-        group->purged &= ~((uint32_t)1 << part);
+    size_t from = (size_t)(first - group->base) >> shift;
+    size_t to = ((size_t)(last - group->base) + duet_kind_bytes(group->kind) - 1) >> shift;
+    group->purged &= ~(uint32_t)(((uint64_t)2 << to) - ((uint64_t)1 << from));
 }
 
-/* Up to `want` cells of avail, lowest addresses first. The lock is held. */
-size_t group_take_cells(struct group *group, void **cells, size_t want)
+/* Up to `want` cells of avail, the lowest address right below `end`. The lock is held. */
+size_t group_take_cells(struct group *group, void **end, size_t want)
 {
     uint64_t *avail = group_avail(group);
     size_t bytes = duet_kind_bytes(group->kind);
@@ -120,20 +123,15 @@ size_t group_take_cells(struct group *group, void **cells, size_t want)
         uint64_t bits = avail[word];
         char *base = group->base + word * MASK_BITS * bytes;
         for (; bits != 0 && taken < want; bits &= bits - 1)
-            cells[taken++] = base + (size_t)__builtin_ctzll(bits) * bytes;
+            end[-(ptrdiff_t)++taken] = base + (size_t)__builtin_ctzll(bits) * bytes;
         avail[word] = bits;
         if (bits != 0)
             break;
     }
     group->first = (uint8_t)word;
-    if (group->purged != 0)
-        for (size_t i = 0; i < taken; i++)
-            forget_purge(group, cells[i]);
+    if (group->purged != 0 && taken > 0)
+        forget_purge(group, end[-1], end[-(ptrdiff_t)taken]);
     group->swept = false;
-    if (group->empty) {
-        group->empty = false;
-        home_array[group->home].empties--;
-    }
     add_relaxed(&group->state, taken * GROUP_TAKEN);
     return taken;
 }
@@ -156,7 +154,7 @@ bool group_has_returned_cells(struct group *group)
     return false;
 }
 
-/* ---- Returning, without a lock ------------------------------------------------------------- */
+/* ---- Counting what came back, without a lock ------------------------------------------------- */
 
 void group_push_returned(struct group *group)
 {
@@ -186,54 +184,80 @@ void group_count_returned(struct group *group, uint64_t count)
         group_push_returned(group);
 }
 
-/* Bits of one word on their way to `freed`. */
+/* ---- Returning, either way ----------------------------------------------------------------- */
+
+/* Cells come back to `freed` by whoever has no lock, to avail by whoever has the home's. Either way
+ * those of one group are counted at once, and those of one word are one change of the mask. */
+
+/* Bits of one word on their way to a mask. */
 struct gathered {
     size_t word;
     uint64_t bits;
 };
 
-static void return_bits(struct group *group, const struct gathered *gathered)
+/* Into `freed`; or into avail, if the lock is held. */
+static void return_bits(struct group *group, const struct gathered *gathered, bool held)
 {
-    if (gathered->bits == 0)
-        return;
-    uint64_t before = or_release(&group_freed(group)[gathered->word], gathered->bits);
-    if (unlikely((before & gathered->bits) != 0))
-        was_freed_twice(group, gathered->word, before & gathered->bits);
+    size_t word = gathered->word;
+    uint64_t bits = gathered->bits, *avail = group_avail(group), *freed = group_freed(group);
+    uint64_t before =
+        held ? avail[word] | load_relaxed(&freed[word]) : or_release(&freed[word], bits);
+    if (unlikely((before & bits) != 0))
+        was_freed_twice(group, word, before & bits);
+    if (held) {
+        avail[word] |= bits;
+        group->first = (uint8_t)min_size(group->first, word);
+    }
 }
 
-/* The first cells that are of one group; returns how many. */
-static size_t return_run(size_t kind, void *const *cells, size_t count)
+/* The first cells that are of this group; returns how many. */
+ALWAYS_INLINE size_t return_run(struct group *group, void *const *cells, size_t count, bool held)
 {
-    struct group *group = group_of(cells[0], kind, "free");
+    const struct duet_kind *kind = &duet_tables.kinds[group->kind];
+    uintptr_t base = (uintptr_t)group->base;
+    size_t bytes = kind->bytes, inverse = kind->inverse, end = bytes * kind->cells, run = 0;
     struct gathered gathered = {0, 0};
-    size_t run = 0;
     for (; run < count; run++) {
-        if ((uintptr_t)cells[run] - (uintptr_t)group->base >= group_span_bytes(kind))
+        size_t offset = (uintptr_t)cells[run] - base;
+        if (offset >= end)
             break;
-        size_t number = group_cell_number(group, cells[run]);
-        if (unlikely(number >= DUET_MOST_CELLS))
+        size_t number = (offset >> DUET_UNIT_SHIFT) * inverse >> DUET_INVERSE_SHIFT;
+        if (unlikely(number * bytes != offset))
             fatal_pointer("free", cells[run], "is not the start of a cell");
         uint64_t bit = (uint64_t)1 << (number % MASK_BITS);
         if (gathered.word != number / MASK_BITS) {
-            return_bits(group, &gathered);
+            if (gathered.bits != 0)
+                return_bits(group, &gathered, held);
             gathered = (struct gathered){number / MASK_BITS, 0};
         }
         if (unlikely((gathered.bits & bit) != 0))
             fatal_pointer("free", cells[run], "was freed twice");
         gathered.bits |= bit;
     }
-    return_bits(group, &gathered);
+    if (unlikely(run == 0)) /* it is in the tail */
+        fatal_pointer("free", cells[0], "is not the start of a cell");
+    return_bits(group, &gathered, held);
+    return run;
+}
+
+size_t group_return(struct group *group, void *const *cells, size_t count)
+{
+    size_t run = return_run(group, cells, count, false);
     group_count_returned(group, run);
     return run;
 }
 
-void depot_return(size_t kind, void *const *cells, size_t count)
+/* Only the lock's holder changes FULL: a group in no list has it, and has it no more. It may be QUEUED
+ * all the same, and come up from the stack listed. What came back without the lock is merged, or nobody
+ * would notice that all is back. */
+size_t group_put_back(struct group *group, void *const *cells, size_t count)
 {
-    while (count > 0) {
-        size_t run = return_run(kind, cells, count);
-        cells += run;
-        count -= run;
-    }
+    size_t run = return_run(group, cells, count, true);
+    uint64_t full = group->list == GROUP_UNLISTED ? GROUP_FULL : 0;
+    uint64_t before = sub_relaxed(&group->state, run * GROUP_TAKEN + full);
+    if (group_returned(before) != 0)
+        group_merge(group);
+    return run;
 }
 
 /* ---- All records --------------------------------------------------------------------------- */

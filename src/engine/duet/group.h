@@ -5,27 +5,31 @@
  * A group is a span of one to 32 blocks (classes.h). Its meta has two masks, a bit for each cell:
  * `avail`, cells to be handed out, which belongs to whoever holds the home's lock; and `freed`, cells
  * that came back, which anybody ors bits into without a lock. When `avail` runs out, `freed` is
- * exchanged for zeros and becomes `avail`. (mallocng's masks.) A cell that is not in `avail` is *taken*:
- * somebody has it, or it lies in a magazine, or it was returned and waits in `freed`.
+ * exchanged for zeros and becomes `avail`. (mallocng's masks.) Who returns cells while nobody has the
+ * lock takes it and puts them into `avail` at once, which costs less. A cell that is not in `avail` is
+ * *taken*: somebody has it, or it lies in a magazine, or it was returned and waits in `freed`.
  *
  * The state of a group is one word: how many cells have been returned to `freed`, how many are
- * taken, and two flags. Who returns cells first ors their bits and then, in one change of that word,
- * counts them; if by this a group that nobody looks at has cells again (FULL), or all cells are back,
- * the same change sets QUEUED, and only who has set QUEUED touches the group again, to push it on
- * the depot's stack of returned groups. So a group whose counts say that all is back, and which is
- * not QUEUED, is nobody's but the lock's holder's, who may release it.
+ * taken, and two flags. Who returns cells to `freed` first ors their bits and then, in one change of
+ * that word, counts them; if by this a group that nobody looks at has cells again (FULL), or all cells
+ * are back, the same change sets QUEUED, and only who has set QUEUED touches the group again, to push
+ * it on the depot's stack of returned groups. So a group whose counts say that all is back, and which
+ * is not QUEUED, is nobody's but the lock's holder's, who may release it.
  *
  *              takes cells, lock held                 all taken, none came back
  *      LISTED ───────────────────────── LISTED ──────────────────────────────── FULL
- *        │ ▲                                                                      │
- *        │ └── settled, lock held ── QUEUED, on the stack ◄── a cell came back ───┘
- *        ▼                               ▲
- *     released ◄── settled, lock held ───┴── the last cell came back, LISTED before
+ *        │ ▲ ▲                                                                    │
+ *        │ │ └──────────────── put back, lock held ─────────────────────────────────┤
+ *        │ └── settled, lock held ── QUEUED, on the stack ◄── a cell came back ─────┘
+ *        │                                ▲
+ *        │                                └── the last cell came back, LISTED before
+ *        ▼
+ *     released, lock held, wholly free
  *
  * A depot lists its groups by how full they are, and takes from the fullest, so that sparse ones
- * drain; wholly free ones stay with it until the home needs memory for another group, or until a sweep finds
- * them idle. A home has a depot for each class, and one lock for all of them; a group stays in its home.
- * Nothing here is hot: between the slots and the depots are magazines.
+ * drain; wholly free ones stay with it until the home needs one for another class, or until a sweep
+ * finds them idle. A home has a depot for each class, and one lock for all of them; a group stays in
+ * its home. Nothing here is hot: between the slots and the depots are magazines.
  */
 #ifndef DUET_ENGINE_DUET_GROUP_H
 #define DUET_ENGINE_DUET_GROUP_H
@@ -67,13 +71,13 @@ struct group {
     uint16_t cells;
     uint8_t kind;
     uint8_t home;
-    uint8_t words;    /* of each mask */
-    uint8_t list;     /* which of the depot's; GROUP_UNLISTED */
-    uint8_t first;    /* no word of avail before this one has a bit */
-    uint8_t quiet;    /* sweeps in which nothing changed */
-    uint16_t seen;    /* cells in use, as the last sweep saw it */
-    uint8_t swept;    /* nothing was left to purge then, and no cell was taken since */
-    uint8_t empty;    /* wholly free, and counted as such by its home */
+    uint8_t words; /* of each mask */
+    uint8_t list;  /* which of the depot's; GROUP_UNLISTED */
+    uint8_t first; /* no word of avail before this one has a bit */
+    uint8_t quiet; /* sweeps in which nothing changed */
+    uint16_t seen; /* cells in use, as the last sweep saw it */
+    uint8_t swept; /* nothing was left to purge then, and no cell was taken since */
+    uint8_t unused;
     uint64_t masks[]; /* avail, freed, and in the checked build the second book (check.h) */
 };
 static_assert(sizeof(struct group) == 64, "a meta's head is one cache line");
@@ -103,10 +107,6 @@ struct group *group_of(const void *ptr, size_t kind, const char *call);
 /* The number of the cell that begins at ptr. DUET_MOST_CELLS or more: none does. */
 size_t group_cell_number(const struct group *group, const void *ptr);
 
-/* Returns cells of this kind to their groups, wherever those are. Takes no lock. Stops the program
- * where one is not a cell, or is there already. */
-void depot_return(size_t kind, void *const *cells, size_t count);
-
 /* ---- For depots ---------------------------------------------------------------------------- */
 
 ALWAYS_INLINE uint64_t group_taken(uint64_t state)
@@ -128,17 +128,25 @@ size_t group_span_bytes(size_t kind);
 struct group *group_at(size_t kind, uint32_t index);
 
 /* With the home's lock held: takes what came back over into avail; takes up to `want` cells out of it,
- * lowest addresses first, and returns how many; says whether it, or `freed`, has any. */
+ * lowest addresses first, writes them downwards from `end`, and returns how many; says whether it, or
+ * `freed`, has any. */
 void group_merge(struct group *group);
-size_t group_take_cells(struct group *group, void **cells, size_t want);
+size_t group_take_cells(struct group *group, void **end, size_t want);
 bool group_has_cells(const struct group *group);
 bool group_has_returned_cells(struct group *group);
 
-/* With the lock held, and `freed` merged: all cells are in avail, and nobody is about to count any. */
+/* With the lock held: all cells are in avail, and nobody is about to count any. */
 bool group_is_free(const struct group *group);
 
 /* Parts have 2^this bytes. */
 unsigned group_part_shift(size_t kind);
+
+/* The first cells go back to this group, as far as they are of it, which the very first is; return how
+ * many. They stop the program where one is not a cell, or is there already. group_return needs no lock,
+ * and may put the group on its depot's stack. group_put_back is for the lock's holder, who then sees to
+ * it that the group is in the right list. */
+size_t group_return(struct group *group, void *const *cells, size_t count);
+size_t group_put_back(struct group *group, void *const *cells, size_t count);
 
 /* Counts cells whose bits are in `freed` already. The change of the state is the last touch of the
  * group, unless it has set QUEUED and pushes the group on its depot's stack. */

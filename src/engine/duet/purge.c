@@ -126,11 +126,12 @@ static bool is_ripe(struct group *group, uint8_t quiet)
         group->swept = false;
         group->quiet = 0;
     }
-    if (group->quiet < (group->empty ? min_size(quiet, SWEEPS_BEFORE_RELEASE) : quiet)) {
+    bool empty = group_is_free(group);
+    if (group->quiet < (empty ? min_size(quiet, SWEEPS_BEFORE_RELEASE) : quiet)) {
         group->quiet++;
         return false;
     }
-    return group->empty || (group->cells - used) * duet_kind_bytes(group->kind) >= os_page_bytes();
+    return empty || (group->cells - used) * duet_kind_bytes(group->kind) >= os_page_bytes();
 }
 
 /* Ripe groups of a depot, by index. The lock is held. */

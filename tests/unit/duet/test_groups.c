@@ -190,7 +190,10 @@ static void hold_less(struct holding *holding, size_t count)
         let_go(returned[i], holding->kind);
         shadow_remove(&shadow, returned[i]);
     }
+    bool lock_is_taken = random_below(&seed, 2) == 0;
+    unsigned held = lock_is_taken ? homes_take() : 0;
     depot_return(holding->kind, returned, count);
+    homes_release(held);
 }
 
 static void no_cell_is_had_twice(void **state)
@@ -228,6 +231,15 @@ static uint64_t flags_of(const struct group *group)
     return load_acquire(&group->state) & (GROUP_FULL | GROUP_QUEUED);
 }
 
+/* As depot_return while somebody else has the home. */
+static void return_unlocked(struct group *group, void *const *returned, size_t count)
+{
+    struct home *home = &home_array[group->home];
+    assert_true(home_try(home));
+    depot_return(group->kind, returned, count);
+    home_release(home);
+}
+
 static void a_full_group_is_queued_by_the_first_cell_that_comes_back(void **state)
 {
     (void)state;
@@ -237,7 +249,7 @@ static void a_full_group_is_queued_by_the_first_cell_that_comes_back(void **stat
     assert_int_equal(flags_of(group), GROUP_FULL);
     assert_int_equal(group->list, GROUP_UNLISTED);
     for (size_t i = 0; i < 2; i++) { /* the second finds it QUEUED already */
-        depot_return(kind, &cells[i], 1);
+        return_unlocked(group, &cells[i], 1);
         assert_int_equal(flags_of(group), GROUP_FULL | GROUP_QUEUED);
         depots_check();
     }
@@ -247,11 +259,62 @@ static void a_full_group_is_queued_by_the_first_cell_that_comes_back(void **stat
         assert_int_equal(flags_of(group), i == 0 ? 0 : GROUP_FULL);
     }
     depots_check();
-    depot_return(kind, cells, 1);
+    return_unlocked(group, cells, 1);
     assert_int_equal(depot_take(0, kind, &cell, 1), 1);
     assert_ptr_equal(cell, cells[0]); /* no new group while one has cells */
-    depot_return(kind, cells, count);
+    return_unlocked(group, cells, count);
     assert_int_equal(flags_of(group), GROUP_FULL | GROUP_QUEUED);
+    assert_true(is_unused(kind));
+}
+
+static void a_full_group_is_listed_by_who_has_the_lock(void **state)
+{
+    (void)state;
+    size_t kind = unused_kind(1, 4), count = cells_of_group(kind);
+    void *cell;
+    struct group *group = take_group(kind, cells);
+    for (int round = 0; round < 2; round++) {
+        depot_return(kind, cells, 1);
+        assert_int_equal(flags_of(group), 0);
+        assert_int_equal(group->list, GROUP_LISTS - 1);
+        depots_check();
+        assert_int_equal(depot_take(0, kind, &cell, 1), 1);
+        assert_ptr_equal(cell, cells[0]);
+        assert_int_equal(flags_of(group), GROUP_FULL);
+    }
+    depot_return(kind, cells, count);
+    assert_int_equal(flags_of(group), 0);
+    assert_int_equal(group->list, 0);
+    depots_check();
+    assert_true(is_unused(kind));
+}
+
+/* Who has the lock lists a group that is on the stack, which does not make it come up there again; and
+ * takes over what came back to `freed`, so that a group that is wholly free is known as such. */
+static void cells_come_back_in_both_ways(void **state)
+{
+    (void)state;
+    size_t kind = unused_kind(1, 4), count = cells_of_group(kind);
+    void *cell;
+    struct group *group = take_group(kind, cells);
+    return_unlocked(group, cells, 1);
+    depot_return(kind, cells + 1, 1);
+    assert_int_equal(flags_of(group), GROUP_QUEUED);
+    assert_int_equal(group->list, GROUP_LISTS - 1);
+    assert_false(group_has_returned_cells(group));
+    depots_check();
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(depot_take(0, kind, &cell, 1), 1);
+        assert_ptr_equal(cell, cells[i]);
+    }
+    depot_return(kind, cells, 1);
+    return_unlocked(group, cells + 1, 1); /* listed, and not the last one */
+    assert_int_equal(flags_of(group), 0);
+    assert_true(group_has_returned_cells(group));
+    depot_return(kind, cells + 2, count - 2);
+    assert_false(group_has_returned_cells(group));
+    assert_int_equal(group->list, 0);
+    depots_check();
     assert_true(is_unused(kind));
 }
 
@@ -263,9 +326,9 @@ static void a_listed_group_is_queued_by_the_last_cell_that_comes_back(void **sta
     assert_int_equal(depot_take(0, kind, cells, 3), 3);
     struct group *group = group_of(cells[0], kind, "test");
     depots_count(&before);
-    depot_return(kind, cells, 2);
+    return_unlocked(group, cells, 2);
     assert_int_equal(flags_of(group), 0);
-    depot_return(kind, cells + 2, 1);
+    return_unlocked(group, cells + 2, 1);
     assert_int_equal(flags_of(group), GROUP_QUEUED);
     depots_count(&after);
     assert_int_equal(after.cells, before.cells);
@@ -303,6 +366,32 @@ static void what_is_wholly_free_goes_back(void **state)
         assert_int_equal(after.free_cells, before.free_cells);
         assert_int_equal(table_class(cells[0]), TABLE_FOREIGN);
     }
+}
+
+/* A group of another class needs no more than one: the others stay, to be used again by their own. */
+static void one_wholly_free_group_makes_room_for_another(void **state)
+{
+    (void)state;
+    struct depots_count before, after;
+    size_t kinds[2];
+    void *cell;
+    kinds[0] = unused_kind(1, 2);
+    kinds[1] = unused_kind(kinds[0] + 1, 2);
+    assert_int_equal(bytes_of_group(kinds[0]), bytes_of_group(kinds[1]));
+    engine_trim(); /* takes the blanks, too */
+    size_t count = 3 * cells_of_group(kinds[0]);
+    take_all(kinds[0], cells, count);
+    depot_return(kinds[0], cells, count);
+    depots_count(&before);
+    assert_int_equal(depot_take(0, kinds[1], &cell, 1), 1);
+    depots_count(&after);
+    assert_int_equal(after.cells,
+                     before.cells - cells_of_group(kinds[0]) + cells_of_group(kinds[1]));
+    depots_check();
+    take_all(kinds[0], cells, count); /* with a new one in place of the one that went */
+    depot_return(kinds[0], cells, count);
+    depot_return(kinds[1], &cell, 1);
+    assert_true(is_unused(kinds[0]) && is_unused(kinds[1]));
 }
 
 /* Pages of the group that read as zero, once those that the kept cell has a byte in are left
@@ -433,14 +522,33 @@ static void return_twice(void *argument)
     depot_return(misuse->kind, &misuse->accused, 1);
 }
 
+static void return_twice_unlocked(void *argument)
+{
+    struct misuse *misuse = argument;
+    homes_take();
+    depot_return(misuse->kind, &misuse->accused, 1);
+    depot_return(misuse->kind, &misuse->accused, 1);
+}
+
+/* The first time into one mask, the second time into the other. */
+static void return_twice_in_both_ways(void *argument)
+{
+    struct misuse *misuse = argument;
+    unsigned held = homes_take();
+    depot_return(misuse->kind, &misuse->accused, 1);
+    homes_release(held);
+    depot_return(misuse->kind, &misuse->accused, 1);
+}
+
 /* The bit lies in the other mask by then: found when they meet. */
 static void return_twice_with_a_merge_between(void *argument)
 {
     struct misuse *misuse = argument;
+    struct group *group = group_of(misuse->accused, misuse->kind, "test");
     void *cell;
-    depot_return(misuse->kind, (void *[]){misuse->kept, misuse->accused}, 2);
+    return_unlocked(group, (void *[]){misuse->kept, misuse->accused}, 2);
     depot_take(0, misuse->kind, &cell, 1); /* the lower one */
-    depot_return(misuse->kind, &misuse->accused, 1);
+    return_unlocked(group, &misuse->accused, 1);
     depot_take(0, misuse->kind, &cell, 1);
 }
 
@@ -473,6 +581,8 @@ static void a_cell_that_comes_back_twice_stops_the_program(void **state)
     assert_accuses(return_twice_at_once, &misuse, misuse.accused, "was freed twice");
     assert_accuses(return_twice_in_two_words, &misuse, misuse.accused, "was freed twice");
     assert_accuses(return_twice, &misuse, misuse.accused, "was freed twice");
+    assert_accuses(return_twice_unlocked, &misuse, misuse.accused, "was freed twice");
+    assert_accuses(return_twice_in_both_ways, &misuse, misuse.accused, "was freed twice");
     assert_accuses(return_twice_with_a_merge_between, &misuse, misuse.accused, "was freed twice");
     misuse.accused = cells[count - 1]; /* of another word */
     assert_accuses(return_twice, &misuse, misuse.accused, "was freed twice");
@@ -579,9 +689,9 @@ static void threads_share_depots(void **state)
     depots_check();
 }
 
-/* Another thread returns a cell while the last one that is free is taken: between the look that
- * finds nothing and the mark that the group is full, a cell may have come back. It is had again,
- * and no other. */
+/* Another thread returns a cell, without the lock, while another cell comes back with it, or while the
+ * last one that is free is taken: between the look that finds nothing and the mark that the group is
+ * full, a cell may have come back. It is had again, and no other. */
 struct handed {
     size_t kind;
     void *cell; /* to be returned; NULL: it was */
@@ -600,7 +710,7 @@ static void *return_what_is_handed(void *argument)
             sched_yield();
             continue;
         }
-        depot_return(handed->kind, &cell, 1);
+        group_return(group_of(cell, handed->kind, "test"), &cell, 1);
         store_release(&handed->cell, NULL);
     }
     return NULL;
@@ -618,10 +728,14 @@ static void no_group_is_lost_between_full_and_returned(void **state)
     struct group *group = take_group(handed.kind, cells);
     for (size_t round = 0; round < (size_t)10 * THREAD_ROUNDS; round++) {
         void *cell;
-        depot_return(handed.kind, &cells[1], 1);
+        bool full = random_below(&seed, 2) == 0;
+        if (!full)
+            depot_return(handed.kind, &cells[1], 1);
         store_release(&handed.cell, cells[0]);
         for (size_t i = random_below(&seed, 4000); i > 0; i--)
             fence_signal(); /* so that they meet here and there */
+        if (full)
+            depot_return(handed.kind, &cells[1], 1);
         for (size_t i = 0; i < 2; i++) {
             assert_int_equal(depot_take(0, handed.kind, &cell, 1), 1);
             assert_ptr_equal(group_of(cell, handed.kind, "test"), group);
@@ -645,8 +759,11 @@ int main(void)
         cmocka_unit_test(the_fullest_group_goes_first),
         cmocka_unit_test(no_cell_is_had_twice),
         cmocka_unit_test(a_full_group_is_queued_by_the_first_cell_that_comes_back),
+        cmocka_unit_test(a_full_group_is_listed_by_who_has_the_lock),
+        cmocka_unit_test(cells_come_back_in_both_ways),
         cmocka_unit_test(a_listed_group_is_queued_by_the_last_cell_that_comes_back),
         cmocka_unit_test(what_is_wholly_free_goes_back),
+        cmocka_unit_test(one_wholly_free_group_makes_room_for_another),
         cmocka_unit_test(free_pages_of_sparse_groups_go_back),
         cmocka_unit_test(what_changes_is_not_purged),
         cmocka_unit_test(a_cell_that_comes_back_twice_stops_the_program),
