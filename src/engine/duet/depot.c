@@ -137,6 +137,9 @@ static bool make_group(struct home *home, size_t kind)
     }
     table_set(span.start, span.blocks, (uint8_t)kind, group->head.index);
     list_add(group, 0);
+    uint32_t bit = (uint32_t)1 << group->home;
+    if ((load_relaxed(&homes_with_groups) & bit) == 0)
+        or_relaxed(&homes_with_groups, bit);
     return true;
 }
 
@@ -257,7 +260,8 @@ static size_t take_from_others(const struct home *own, size_t kind, void **end, 
 {
     for (size_t number = 0; number < DUET_HOMES; number++) {
         struct home *home = &home_array[number];
-        if (home == own || !may_have_cells(&home->depots[kind]) || !home_try(home))
+        if (home == own || (load_relaxed(&homes_with_groups) >> number & 1) == 0 ||
+            !may_have_cells(&home->depots[kind]) || !home_try(home))
             continue;
         size_t taken = take_from_home(home, kind, end, want);
         if (taken > 0)

@@ -68,7 +68,7 @@ static uint32_t count_cpus(void)
 
 static void set_homes(uint32_t cpus)
 {
-    raise_relaxed(&duet_homes, (uint32_t)min_size(max_size(cpus / 2, 1), DUET_HOMES));
+    raise_relaxed(&duet_homes, (uint32_t)min_size(cpus, DUET_HOMES));
 }
 
 /* For the second thread that comes: the first needs to know nothing of CPUs. Threads that meet here

@@ -3,6 +3,7 @@
 #include "os/os.h"
 
 struct home home_array[DUET_HOMES];
+uint32_t homes_with_groups;
 
 /* A holder is done after some hundred instructions, unless it was preempted. */
 #define TRIES_BEFORE_ANOTHER 6

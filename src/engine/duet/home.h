@@ -36,6 +36,9 @@ struct home {
 
 extern struct home home_array[DUET_HOMES];
 
+/* Those that ever had a group, a bit each: the pages of others are not to be touched for nothing. */
+extern uint32_t homes_with_groups;
+
 /* For who must have a certain home's lock: some 100 ms, the most of it asleep. */
 #define HOME_PATIENCE 2000
 

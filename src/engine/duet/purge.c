@@ -179,6 +179,8 @@ bool depots_purge(uint8_t quiet, size_t most)
     size_t purged = 0;
     for (size_t number = 0; number < DUET_HOMES; number++) {
         struct home *home = &home_array[number];
+        if ((load_relaxed(&homes_with_groups) >> number & 1) == 0)
+            continue;
         bool held = home_try_for(home, HOME_PATIENCE);
         for (size_t kind = 1; kind < DUET_KINDS && purged < most && held; kind++)
             purged += purge_depot(home, kind, quiet, most - purged, &held);
