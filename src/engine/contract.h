@@ -17,8 +17,8 @@ enum engine_slots_of {
 
 struct engine_options {
     enum engine_slots_of slots_of; /* for engines that have a choice: duet */
-    uint32_t slots; /* how many; 0: by the number of CPUs, counted now */
-    bool purge;     /* for engines that can return part of a cell at once */
+    uint32_t slots;                /* how many; 0: by the number of CPUs, counted now */
+    bool purge;                    /* for engines that can return part of a cell at once */
 };
 
 /* As the library is loaded. */

@@ -107,7 +107,7 @@ static void look(struct count_shard *shard)
 {
     int64_t live = shard->large_live;
     uint64_t allocated = 0;
-    for (size_t class = 0; class < ENGINE_CLASSES; class ++) {
+    for (size_t class = 0; class < ENGINE_CLASSES; class++) {
         uint64_t bytes = engine_class_bytes(class);
         live += (int64_t)((shard->allocated[class] - shard->freed[class]) * bytes);
         allocated += shard->allocated[class] * bytes;
@@ -292,7 +292,7 @@ static void describe_process(struct count_record *new_record)
     new_record->parent_pid = getppid();
     new_record->start_ns = os_clock_ns();
     new_record->small_rows = ENGINE_CLASSES;
-    for (size_t class = 0; class < ENGINE_CLASSES; class ++)
+    for (size_t class = 0; class < ENGINE_CLASSES; class++)
         new_record->row_bytes[class] = engine_class_bytes(class);
     memcpy(new_record->program, program_name, sizeof new_record->program);
     strncpy(new_record->engine, ENGINE_NAME, sizeof new_record->engine - 1);
