@@ -308,7 +308,8 @@ bool os_allow_restarts(void)
 
 bool os_restart_sequences(void)
 {
-    return call_membarrier(MEMBARRIER_PRIVATE_EXPEDITED_RSEQ);
+    return call_membarrier(MEMBARRIER_PRIVATE_EXPEDITED_RSEQ) ||
+           (os_allow_restarts() && call_membarrier(MEMBARRIER_PRIVATE_EXPEDITED_RSEQ));
 }
 
 /* The mask of the CPUs that this thread may run on, and its bytes: as many as the kernel has, whatever

@@ -56,8 +56,9 @@ void os_allow_huge_pages(bool allow);
  * False: the kernel has no such thing, or refuses it. */
 bool os_barrier(void);
 
-/* The first, once, lets the process use the second: all its threads that are in a restartable
- * sequence (rseq) begin it anew, before it returns. False: the kernel has no such thing, or refuses it. */
+/* The second makes all threads of the process that are in a restartable sequence (os/rseq.h) begin it
+ * anew, before it returns; the first says whether it can, and costs less while there is one thread.
+ * False: the kernel has no such thing, or refuses it. */
 bool os_allow_restarts(void);
 bool os_restart_sequences(void);
 

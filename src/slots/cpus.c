@@ -155,6 +155,7 @@ void cpus_visit(struct cpus_set *set, bool (*wanted)(void *slot, void *context),
 void cpus_pause(struct cpus_set *set)
 {
     lock_take(&set->lock);
+    set->pauser = thread_self();
     if (set->paused++ == 0 && set->most > 0) {
         stop_all(set);
         (void)restart_all();
@@ -162,12 +163,17 @@ void cpus_pause(struct cpus_set *set)
     lock_release(&set->lock);
 }
 
+static void let_all_go(const struct cpus_set *set)
+{
+    for (size_t number = 0; number < set->most; number++)
+        let_go(set, number);
+}
+
 void cpus_resume(struct cpus_set *set)
 {
     lock_take(&set->lock);
     if (--set->paused == 0)
-        for (size_t number = 0; number < set->most; number++)
-            let_go(set, number);
+        let_all_go(set);
     lock_release(&set->lock);
 }
 
@@ -180,5 +186,15 @@ void cpus_fork_prepare(struct cpus_set *set)
 
 void cpus_fork_end(struct cpus_set *set)
 {
+    lock_release(&set->lock);
+}
+
+/* A child of vfork that forks has the number of who paused, and is as little registered as its child. */
+void cpus_fork_end_child(struct cpus_set *set)
+{
+    if (set->paused > 0 && set->pauser != thread_self()) {
+        set->paused = 0;
+        let_all_go(set);
+    }
     lock_release(&set->lock);
 }

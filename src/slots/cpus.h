@@ -77,9 +77,10 @@ struct cpus_set {
     void (*prepare)(void *slot, size_t number); /* makes a new slot usable */
     char *others;                               /* those from number 1 on, once one is needed */
     uint32_t most;                              /* numbers there can be; 0: not started */
-    uint32_t paused;
-    bool off;                      /* for ever */
-    uint64_t made[CPUS_MOST / 64]; /* a bit for each that has been made */
+    uint32_t paused;                            /* how often */
+    uintptr_t pauser;                           /* thread_self() of who paused them last */
+    bool off;                                   /* for ever */
+    uint64_t made[CPUS_MOST / 64];              /* a bit for each that has been made */
 };
 
 #define CPUS_SET_INITIAL(first_, stopped_, prepare_)                                               \
@@ -117,8 +118,10 @@ void cpus_end(struct cpus_set *set);
 /* Slots that have been made; 0 once they have ended. */
 uint32_t cpus_count(const struct cpus_set *set);
 
-/* Around fork; the second in the child, too. No sequence is ever found half done. */
+/* Around fork. No sequence is ever found half done. In the child nobody waits for a vfork but its only
+ * thread. */
 void cpus_fork_prepare(struct cpus_set *set);
 void cpus_fork_end(struct cpus_set *set);
+void cpus_fork_end_child(struct cpus_set *set);
 
 #endif

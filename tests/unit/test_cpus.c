@@ -396,20 +396,36 @@ static void a_thread_that_is_not_registered_has_none(void **state)
 }
 #endif
 
+static void *pause_for_another(void *unused)
+{
+    (void)unused;
+    cpus_pause(&set);
+    return NULL;
+}
+
+/* In a child where another thread was in vfork, nobody will ever resume. */
 static void a_forked_child_goes_on(void **state)
 {
     (void)state;
+    pthread_t thread;
     if (!may_run())
         skip();
+    assert_int_equal(pthread_create(&thread, NULL, pause_for_another, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_null(cpus_slot_now(&set));
     cpus_fork_prepare(&set);
     pid_t child = fork();
-    cpus_fork_end(&set);
     if (child == 0) {
         size_t visited = 0;
+        cpus_fork_end_child(&set);
         bool fine = cpus_slot_now(&set) != NULL;
         cpus_visit(&set, NULL, see_slot, &visited);
         _exit(fine && visited == cpus_count(&set) ? 0 : 1);
     }
+    cpus_fork_end(&set);
+    assert_null(cpus_slot_now(&set));
+    cpus_resume(&set);
+    assert_non_null(cpus_slot_now(&set));
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);

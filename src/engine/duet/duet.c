@@ -268,7 +268,7 @@ void engine_fork_end_child(void)
     release_locks();
     slots_fork_end_child(&duet_shared, abandon_shared);
     bound_fork_end_child(&duet_bound, abandon_bound);
-    cpus_fork_end(&duet_cpus);
+    cpus_fork_end_child(&duet_cpus);
 }
 
 /* ---- Counting ---------------------------------------------------------------------------- */
