@@ -172,7 +172,10 @@ int duet_posix_memalign(void **out, size_t align, size_t size)
     if (!is_power_of_two(align) || align % sizeof(void *) != 0)
         return EINVAL;
     bool zeroed;
-    void *block = heap_alloc(size, max_size(align, HEAP_ALIGN), &zeroed);
+    align = max_size(align, HEAP_ALIGN);
+    void *block = alloc_hot(size, align, &zeroed);
+    if (unlikely(block == NULL))
+        block = heap_alloc(size, align, &zeroed);
     if (block == NULL) {
         count_failure();
         return ENOMEM;

@@ -117,9 +117,13 @@ ALWAYS_INLINE bool duet_push(void *ptr, size_t kind)
 /* A cell and its class, or NULL: then engine_alloc_slow is to be called, or it is large. */
 ALWAYS_INLINE void *engine_alloc(size_t length, size_t align, size_t *class, bool *zeroed)
 {
-    if (unlikely(length >= duet_fast_end) || unlikely(align > DUET_UNIT))
+    if (unlikely(length >= duet_fast_end))
         return NULL;
-    size_t kind = duet_kind_for(length);
+    size_t kind;
+    if (likely(align <= DUET_UNIT))
+        kind = duet_kind_for(length);
+    else if ((kind = duet_kind_for_aligned(length, align)) == 0)
+        return NULL;
     *class = kind - 1;
     *zeroed = false;
     return duet_pop(kind);
