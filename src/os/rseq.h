@@ -155,7 +155,8 @@ enum rseq_result {
 
 #define RSEQ_CHECK(otherwise)                                                                      \
     "ldr w16, [%[area], #4]\n\t"                                                                   \
-    "tbnz w16, #31, " otherwise "\n"
+    "cmp w16, #0\n\t"                                                                              \
+    "b.lt " otherwise "\n"
 
 #define RSEQ_BEGIN                                                                                 \
     "1:\n\t"                                                                                       \

@@ -7,6 +7,9 @@
 
 struct cpus_table cpus_table;
 
+/* Pauses of this thread that are not over. */
+static __thread uint32_t own_pauses;
+
 static bool is_made(const struct cpus_set *set, size_t number)
 {
     return (load_acquire(&set->made[number / 64]) >> number % 64 & 1) != 0;
@@ -103,7 +106,8 @@ static void make(struct cpus_set *set, size_t number)
 void *cpus_slot_now(struct cpus_set *set)
 {
     size_t number = rseq_number(load_relaxed(&cpus_table.area));
-    require(number < set->most);
+    if (unlikely(number >= set->most)) /* they have just ended */
+        return NULL;
     if (unlikely(!is_made(set, number)))
         make(set, number);
     cpus_slot *slot = load_acquire(&cpus_table.slots[number]);
@@ -155,11 +159,9 @@ void cpus_visit(struct cpus_set *set, bool (*wanted)(void *slot, void *context),
 void cpus_pause(struct cpus_set *set)
 {
     lock_take(&set->lock);
-    set->pauser = thread_self();
-    if (set->paused++ == 0 && set->most > 0) {
+    own_pauses++;
+    if (set->paused++ == 0)
         stop_all(set);
-        (void)restart_all();
-    }
     lock_release(&set->lock);
 }
 
@@ -172,6 +174,7 @@ static void let_all_go(const struct cpus_set *set)
 void cpus_resume(struct cpus_set *set)
 {
     lock_take(&set->lock);
+    own_pauses--;
     if (--set->paused == 0)
         let_all_go(set);
     lock_release(&set->lock);
@@ -189,12 +192,13 @@ void cpus_fork_end(struct cpus_set *set)
     lock_release(&set->lock);
 }
 
-/* A child of vfork that forks has the number of who paused, and is as little registered as its child. */
+/* A child of vfork that forks has its parent's thread-local storage, and is as little registered as
+ * its own child. */
 void cpus_fork_end_child(struct cpus_set *set)
 {
-    if (set->paused > 0 && set->pauser != thread_self()) {
-        set->paused = 0;
+    bool were_paused = set->paused > 0;
+    set->paused = own_pauses;
+    if (were_paused && own_pauses == 0)
         let_all_go(set);
-    }
     lock_release(&set->lock);
 }

@@ -78,7 +78,6 @@ struct cpus_set {
     char *others;                               /* those from number 1 on, once one is needed */
     uint32_t most;                              /* numbers there can be; 0: not started */
     uint32_t paused;                            /* how often */
-    uintptr_t pauser;                           /* thread_self() of who paused them last */
     bool off;                                   /* for ever */
     uint64_t made[CPUS_MOST / 64];              /* a bit for each that has been made */
 };
@@ -108,7 +107,8 @@ void **cpus_exchange(const struct cpus_set *set, size_t word, void **top, void *
 void cpus_visit(struct cpus_set *set, bool (*wanted)(void *slot, void *context),
                 void (*visit)(void *slot, void *context), void *context);
 
-/* Stops all slots until as many calls of the second. */
+/* Stops all slots until as many calls of the second by the same thread. Others may be on their way through
+ * the sequences that they are in. */
 void cpus_pause(struct cpus_set *set);
 void cpus_resume(struct cpus_set *set);
 

@@ -396,10 +396,15 @@ static void a_thread_that_is_not_registered_has_none(void **state)
 }
 #endif
 
-static void *pause_for_another(void *unused)
+static pthread_barrier_t barrier;
+
+static void *pause_for_a_while(void *unused)
 {
     (void)unused;
     cpus_pause(&set);
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    cpus_resume(&set);
     return NULL;
 }
 
@@ -410,8 +415,9 @@ static void a_forked_child_goes_on(void **state)
     pthread_t thread;
     if (!may_run())
         skip();
-    assert_int_equal(pthread_create(&thread, NULL, pause_for_another, NULL), 0);
-    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(pthread_barrier_init(&barrier, NULL, 2), 0);
+    assert_int_equal(pthread_create(&thread, NULL, pause_for_a_while, NULL), 0);
+    pthread_barrier_wait(&barrier);
     assert_null(cpus_slot_now(&set));
     cpus_fork_prepare(&set);
     pid_t child = fork();
@@ -424,7 +430,8 @@ static void a_forked_child_goes_on(void **state)
     }
     cpus_fork_end(&set);
     assert_null(cpus_slot_now(&set));
-    cpus_resume(&set);
+    pthread_barrier_wait(&barrier);
+    assert_int_equal(pthread_join(thread, NULL), 0);
     assert_non_null(cpus_slot_now(&set));
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);

@@ -47,14 +47,6 @@ static size_t room_in(const struct own *own)
     return own->magazine == NULL ? 0 : own->magazine->capacity - own->count;
 }
 
-static void change_bytes(const struct cache_use *use, struct cache *cache, size_t change)
-{
-    if (use->cpus != NULL)
-        add_relaxed(&cache->bytes, change);
-    else
-        cache->bytes += change;
-}
-
 /* Puts a magazine of this many bytes in the place of the one that is there, which is now the
  * caller's. NULL: there is no slot to be had, nothing was done. */
 static void **exchange(const struct cache_use *use, size_t kind, void **top, size_t bytes,
@@ -73,7 +65,7 @@ static void **exchange(const struct cache_use *use, size_t kind, void **top, siz
     if (before->magazine != NULL)
         bytes -= bytes_of(before->magazine, kind);
     if (bytes != 0)
-        change_bytes(use, cache, bytes);
+        add_relaxed(&cache->bytes, bytes); /* who has changed a CPU's may count it only now */
     return old;
 }
 

@@ -12,7 +12,7 @@
  * others use it at any moment. So every change of a magazine, but for popping and pushing, takes it
  * out, leaving none in its place, changes it in private, and puts it back: into the cache of whatever
  * CPU the thread is on by then. Two that so meet are one too many, and one is passed on. The numbers
- * by which sizes are chosen may lose a count to such a meeting; `bytes` does not.
+ * by which sizes are chosen may lose a count to such a meeting; `bytes` is late at most.
  */
 #ifndef DUET_ENGINE_DUET_CACHE_H
 #define DUET_ENGINE_DUET_CACHE_H

@@ -42,6 +42,12 @@ static_assert(sizeof(struct cpu_cache) % CACHE_LINE_PAIR == 0, "slots share no c
 static_assert(sizeof(struct bound_cache) % CACHE_LINE_PAIR == 0, "slots share no cache line");
 static_assert(sizeof(struct shared_cache) % CACHE_LINE_PAIR == 0, "slots share no cache line");
 
+#if CPUS_POSSIBLE && DUET_STANDARD_NAMES
+/* Who takes this file from a static library is to have vfork.c as well. */
+void duet_vfork_begin(void);
+__attribute__((used)) static void (*const vfork_is_ours)(void) = duet_vfork_begin;
+#endif
+
 /* ---- Slots ------------------------------------------------------------------------------- */
 
 static void prepare_cpu(void *slot, size_t number)
@@ -92,7 +98,9 @@ static void start(void)
 {
     if (likely(load_relaxed(&duet_fast_end) != 0))
         return;
-    if (cpus_start(&duet_cpus))
+    if (!DUET_STANDARD_NAMES)
+        cpus_end(&duet_cpus); /* since vfork is not ours (vfork.c) */
+    else if (cpus_start(&duet_cpus))
         set_homes(count_cpus());
     store_release(&duet_fast_end, DUET_MOST_BYTES + 1);
 }

@@ -64,7 +64,7 @@ void count_failure(void);
 void count_held(void); /* after calls that may have mapped memory */
 
 /* When the library is loaded, by the path that the program was started by; when the process exits;
- * before fork and in its child, with all slots held. */
+ * before fork and in its child, with all slots held but those of CPUs. */
 void count_start(const char *program);
 void count_end(void);
 void count_fork_prepare(void);
