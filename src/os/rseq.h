@@ -21,8 +21,8 @@
  *   5:     go to 1
  *   6:     say that it is not done, go to 4
  *
- * (linux/rseq.h; the offsets are part of the kernel's interface. gcc before 12.4 loses what an `asm goto`
- * with outputs has not set where it jumps, so there is none: rseq_pop says by its item, or by a flag,
+ * (linux/rseq.h; the offsets are part of the kernel's interface. gcc 12.2 returns what an `asm goto` with
+ * outputs has left unset where it jumps, though it was told to return NULL. So there is none: rseq_pop says by its item, or by a flag,
  * whether it is done.)
  */
 #ifndef DUET_OS_RSEQ_H

@@ -1,7 +1,6 @@
 #include "slots/cpus.h"
 
 #include "base/atomics.h"
-#include "base/fatal.h"
 #include "base/thread.h"
 #include "os/os.h"
 

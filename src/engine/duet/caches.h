@@ -35,4 +35,17 @@ static inline struct cache *cache_of_shared(struct slot *slot)
     return cache;
 }
 
+/* Of a slot that is held, in which nobody else is. */
+static inline void drain_held(struct cache *cache)
+{
+    cache_drain(&(struct cache_use){.cache = cache});
+}
+
+/* As cpus_visit calls it. */
+static inline void drain_cpu(void *slot, void *context)
+{
+    (void)context;
+    drain_held(slot);
+}
+
 #endif

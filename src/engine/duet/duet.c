@@ -12,10 +12,10 @@
 #include "engine/duet/sweep.h"
 #include "os/os.h"
 
-/* Where CPUs have no slots: slots for threads of their own, unless somebody says how many. A thread that
- * has one needs no atomic operation, and what idle ones hold is swept; so more than CPUs, but not without bound. (64
- * threads of a server on two CPUs: with 16 slots 4,600 of a million operations found a slot taken,
- * with 64 none, at 1.6 times the memory, half of snmalloc's.) */
+/* Where CPUs have no slots: slots for threads of their own, unless somebody says how many. A thread
+ * that has one needs no atomic operation, and what idle ones hold is swept; so more than CPUs, but
+ * not without bound. (64 threads of a server on two CPUs: with 16 slots 4,600 of a million
+ * operations found a slot taken, with 64 none, at 1.6 times the memory, half of snmalloc's.) */
 #define BOUND_PER_CPU 8
 #define BOUND_LEAST_OF_THREADS 128
 #define BOUND_MOST 8192
@@ -64,7 +64,7 @@ static void prepare_bound(struct bound_slot *slot)
 static void retire_bound(struct bound_slot *slot)
 {
     if (duet_bound.retired_count >= load_relaxed(&duet_homes))
-        cache_drain(&(struct cache_use){.cache = cache_of_bound(slot)});
+        drain_held(cache_of_bound(slot));
 }
 
 static uint32_t count_cpus(void)
@@ -198,12 +198,6 @@ bool engine_trim(void)
 void engine_tick(void)
 {
     sweep_if_due();
-}
-
-static void drain_cpu(void *slot, void *context)
-{
-    (void)context;
-    cache_drain(&(struct cache_use){.cache = slot});
 }
 
 static void choose_slots(const struct engine_options *options)

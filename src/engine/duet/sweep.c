@@ -72,22 +72,16 @@ static bool is_bound_idle(struct bound_slot *slot, void *context)
     return is_idle(cache_of_bound(slot));
 }
 
-static void drain_cpu(void *slot, void *context)
-{
-    (void)context;
-    cache_drain(&(struct cache_use){.cache = slot});
-}
-
 static void drain_bound(struct bound_slot *slot, void *context)
 {
     (void)context;
-    cache_drain(&(struct cache_use){.cache = cache_of_bound(slot)});
+    drain_held(cache_of_bound(slot));
 }
 
 static void drain_shared(struct slot *slot, void *context)
 {
     (void)context;
-    cache_drain(&(struct cache_use){.cache = cache_of_shared(slot)});
+    drain_held(cache_of_shared(slot));
 }
 
 static void empty_shelf(size_t home, size_t kind)

@@ -14,118 +14,7 @@
 #include "spans/table.h"
 
 uint32_t group_hints[HINTS];
-char *ng_meta_steps[STEPS_MOST];
-struct meta_pool ng_metas = {.lock = LOCK_INITIAL(LOCK_RANK_ENGINE_METAS),
-                             .record_shift = SHEET_SHIFT,
-                             .steps = ng_meta_steps,
-                             .steps_most = STEPS_MOST};
 struct context *ng_context_table[CONTEXTS_MOST];
-
-/* ---- Metas -------------------------------------------------------------------------------- */
-
-/* Spare metas that no context has: a list, pushed one by one and taken all at once. */
-static uint32_t shared_spares;
-
-/* By words that others may read at any time, if only to find that this is no group. */
-static void erase(struct group *group)
-{
-    store_relaxed(&group->base, NULL); /* first: from now on nobody takes it for a group */
-    fence_signal();
-    store_relaxed(&group->shape, 0);
-    store_relaxed(&group->pages, 0);
-    store_relaxed(&group->avail, 0);
-    store_relaxed(&group->freed, 0);
-    group->next = group->previous = 0;
-}
-
-void group_share_meta(struct group *group)
-{
-    uint32_t index = group_index(group);
-    erase(group);
-    do
-        group->next = load_relaxed(&shared_spares);
-    while (!cas_release(&shared_spares, group->next, index));
-}
-
-/* Opens another sheet, if there is none with metas left that were never in use. */
-static struct group *fresh_meta(struct context *context)
-{
-    if (context->fresh_meta == context->fresh_end) {
-        struct meta *sheet = meta_take(&ng_metas);
-        if (sheet == NULL)
-            return NULL;
-        context->fresh_meta = sheet_first_index(sheet) + 1; /* behind the head */
-        context->fresh_end = sheet_first_index(sheet) + SHEET_PLACES;
-    }
-    return group_at(context->fresh_meta++);
-}
-
-struct group *group_take_meta(struct context *context)
-{
-    if (context->spares == 0 && load_relaxed(&shared_spares) != 0)
-        context->spares = exchange_acquire(&shared_spares, 0u);
-    if (context->spares == 0)
-        return fresh_meta(context);
-    struct group *group = group_at(context->spares);
-    require(group != NULL && group->base == NULL);
-    context->spares = group->next;
-    group->next = 0;
-    return group;
-}
-
-static void give_meta(struct context *context, struct group *group)
-{
-    uint32_t index = group_index(group);
-    erase(group);
-    group->next = context->spares;
-    context->spares = index;
-}
-
-/* ---- Rings -------------------------------------------------------------------------------- */
-
-static struct group *linked(uint32_t index)
-{
-    struct group *group = group_at(index);
-    require(group != NULL && group->base != NULL);
-    return group;
-}
-
-struct group *group_next(const struct group *group)
-{
-    return linked(group->next);
-}
-
-void group_queue(struct group **ring, struct group *group)
-{
-    require(!group_is_queued(group));
-    uint32_t index = group_index(group);
-    struct group *head = *ring;
-    if (head == NULL) {
-        group->next = group->previous = index;
-        store_relaxed(ring, group);
-        return;
-    }
-    struct group *last = linked(head->previous);
-    group->next = last->next;
-    group->previous = head->previous;
-    last->next = head->previous = index;
-}
-
-void group_dequeue(struct group **ring, struct group *group)
-{
-    struct group *next = group_next(group);
-    struct group *previous = linked(group->previous);
-    require(next->previous == group_index(group) && previous->next == next->previous);
-    if (next == group) {
-        store_relaxed(ring, NULL);
-    } else {
-        next->previous = group->previous;
-        previous->next = group->next;
-        if (*ring == group)
-            store_relaxed(ring, next);
-    }
-    group->next = group->previous = 0;
-}
 
 /* ---- What a group begins with -------------------------------------------------------------- */
 
@@ -317,7 +206,7 @@ static struct group *make_group(struct context *context, size_t class, size_t re
                                   ? map_group(context, class, plan.mapped_bytes, &dirty)
                                   : nest_group(context, ng_group_bytes(class, plan.count));
     if (base == NULL) {
-        give_meta(context, group);
+        group_give_meta(context, group);
         return NULL;
     }
     uint32_t avail = mask_to(plan.active - 1);
@@ -495,7 +384,7 @@ static void free_group(struct context *context, struct group *group, struct mapp
     size_t mapped = group_mapped_bytes(group);
     size_t class = group_class(group);
     context->usage[class] -= group_last(group) + 1;
-    give_meta(context, group);
+    group_give_meta(context, group);
     if (mapped != 0) {
         bounce_step(&context->bounce);
         bounce_record(&context->bounce, class);
@@ -649,7 +538,7 @@ static bool retry_unmapping(struct context *context)
             struct mapping mapping = {(char *)group->base, group_mapped_bytes(group)};
             dequeue_free_group(context, group);
             context->usage[class]--;
-            give_meta(context, group);
+            group_give_meta(context, group);
             table_unmark(mapping.start, mapping.bytes);
             if (!os_unmap(mapping.start, mapping.bytes)) {
                 donate(context, &mapping, false);

@@ -305,7 +305,8 @@ void group_rebuild(struct context *context);
 /* A meta, all zero. NULL: no memory. */
 struct group *group_take_meta(struct context *context);
 
-/* Gives one back, from whatever context. */
+/* Gives one back: to its context, which is held, or from whatever context. */
+void group_give_meta(struct context *context, struct group *group);
 void group_share_meta(struct group *group);
 
 /* A mapping was made or unmapped. */
