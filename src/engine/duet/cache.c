@@ -289,15 +289,28 @@ static void make_room(const struct cache_use *use, size_t kind, struct own *own)
         flush_half(use, kind, own);
 }
 
+/* So many cells that are freed before one was allocated go to their groups at once: where a cell of
+ * a class comes first by being freed, another CPU has allocated it, and may have its neighbours on
+ * the same cache line. Handed out here, it would be slow for both (passive false sharing). A CPU
+ * that only frees has a magazine after these. */
+#define FREED_FIRST 26
+
+static bool is_foreign(const struct cache *cache, size_t kind, const struct own *own)
+{
+    return own->magazine == NULL && load_relaxed(&cache->events[kind]) < FREED_FIRST;
+}
+
 void cache_free_slow(const struct cache_use *use, void *cell, size_t kind)
 {
     struct own own = take_out(use, kind);
     if (own.count > 0 && own.magazine->cells[own.count - 1] == cell)
         fatal_pointer("free", cell, "was freed twice");
-    if (room_in(&own) == 0)
+    if (is_foreign(use->cache, kind, &own))
+        note_event(use->cache, kind);
+    else if (room_in(&own) == 0)
         make_room(use, kind, &own);
     duet_check_free(cell, kind);
-    if (own.magazine == NULL) { /* no memory for one */
+    if (own.magazine == NULL) { /* not yet, or no memory for one */
         depot_return(kind, &cell, 1);
         return;
     }

@@ -137,6 +137,7 @@ static bool make_group(struct home *home, size_t kind)
     }
     table_set(span.start, span.blocks, (uint8_t)kind, group->head.index);
     list_add(group, 0);
+    home->depots[kind].groups++;
     uint32_t bit = (uint32_t)1 << group->home;
     if ((load_relaxed(&homes_with_groups) & bit) == 0)
         or_relaxed(&homes_with_groups, bit);
@@ -150,6 +151,7 @@ void depot_release_group(struct group *group)
                         .blocks = duet_tables.kinds[group->kind].blocks,
                         .segment = group->segment};
     list_remove(group);
+    home->depots[group->kind].groups--;
     duet_check_released(group);
     give_span(home, &span);
     meta_give(group_pool(group->kind), &group->head);
@@ -279,11 +281,20 @@ static size_t take_from_new(struct home *home, size_t kind, void **end, size_t w
     return take_from_home(home, kind, end, want);
 }
 
+/* Before others are asked a home has a group of its own: two CPUs that share one, and use few cells
+ * of it, would have them on the same cache lines. */
+static size_t take_from_own(struct home *home, size_t kind, void **end, size_t want)
+{
+    if (home->depots[kind].groups == 0)
+        return take_from_new(home, kind, end, want);
+    return take_from_home(home, kind, end, want);
+}
+
 /* Up to `want` cells, written downwards from `end`. */
 static size_t take_down(size_t number, size_t kind, void **end, size_t want)
 {
     struct home *home = home_take(number);
-    size_t taken = home != NULL ? take_from_home(home, kind, end, want) : 0;
+    size_t taken = home != NULL ? take_from_own(home, kind, end, want) : 0;
     if (taken == 0)
         taken = take_from_others(home, kind, end, want);
     if (taken == 0 && (home = home_take(number)) != NULL)
@@ -426,6 +437,7 @@ static void list_anew(struct group *group, void *context)
         return;
     group->list = GROUP_UNLISTED;
     group->next = group->previous = 0;
+    depot_of(group)->groups++;
     or_relaxed(&group->state, GROUP_QUEUED);
 }
 

@@ -24,6 +24,7 @@
 struct depot {
     uint32_t lists[GROUP_LISTS]; /* groups with free cells, by index; the last are the fullest */
     uint32_t returned;           /* stack of QUEUED groups; pushed by anybody, taken whole */
+    uint32_t groups;             /* all that there are, listed or not */
 };
 
 struct home {
