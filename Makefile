@@ -47,14 +47,17 @@ check:
 peers:
 	@scripts/need peers
 
-# All of it, into docs/benchmarks.md, or what BENCH asks for, onto the terminal. Interrupted, it goes
-# on when called again. Status 1: somebody's allocator failed, as the page then says.
+# All of it, into docs/benchmarks.md, or what BENCH asks for, onto the terminal. Interrupted, it
+# goes on when called again. Status 1: somebody's allocator failed, as the page then says.
 bench: build
 	@scripts/need peers bench
 ifeq ($(BENCH),)
-	@build/duet bench --with $(peers) --timeout 120 --json build/bench.json --pictures docs/benchmarks || \
-	    [ $$? -eq 1 ]
+	@build/duet bench --with $(peers) --timeout 120 --json build/bench.json \
+	    --pictures docs/benchmarks || [ $$? -eq 1 ]
 	@scripts/benchmarks-page build/bench.json
+	@build/duet bench --curves --with $(peers) --json build/curves.json \
+	    --pictures docs/benchmarks || [ $$? -eq 1 ]
+	@scripts/benchmarks-page build/curves.json
 else
 	@build/duet bench $(BENCH)
 endif

@@ -1,4 +1,5 @@
-"""A pipeline of threads: two make documents, two count the words in them and drop them, one sums up.
+"""A pipeline of threads: two make documents, two count the words in them and drop them, and one
+sums up.
 
 A document is made in one thread and dropped in another, so with PYTHONMALLOC=malloc many cells are
 freed by a thread that did not allocate them.

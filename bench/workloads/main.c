@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "curves.h"
 #include "support.h"
 #include "team.h"
 #include "workload.h"
@@ -31,7 +32,8 @@ const struct workload *const workloads[] = {
 
 static const char help[] =
     "Usage: duet-workloads NAME [THREADS [PERCENT]]\n"
-    "       duet-workloads --list | --help\n"
+    "       duet-workloads --curve NAME [PERCENT]\n"
+    "       duet-workloads --list | --curves | --help\n"
     "\n"
     "Runs a workload: a fixed number of mallocs, frees and so on, by the standard names,\n"
     "so that whatever allocator is preloaded does the work. Each cell is checked for what\n"
@@ -43,6 +45,10 @@ static const char help[] =
     "            more than one, or else 'single'; 'time', 'memory' or 'both', for the figures\n"
     "            that say something about the allocator; 'large' where page faults are most\n"
     "            of the time, or else '-'; and what it is\n"
+    "  --curve   measures what a malloc and its free cost over the size, or the number, of\n"
+    "            cells: for PERCENT of the usual time\n"
+    "  --curves  a line to a curve, with tabs between: its name; 'cells' or 'bytes', which it\n"
+    "            goes over; the point that others are held against, or 0; and what it is\n"
     "\n"
     "Prints on stdout, a line each:\n"
     "  allocator PATH         where malloc came from\n"
@@ -53,6 +59,8 @@ static const char help[] =
     "                         to be taken off the process's\n"
     "  peak_rss_kib N         the process's memory at its peak, bookkeeping and all\n"
     "  end_rss_kib N          bookkeeping taken off; of some workloads, at their end\n"
+    "and of a curve, beside the allocator, for each of its points:\n"
+    "  point X NS             nanoseconds for a malloc and its free, at so many cells or bytes\n"
     "\n"
     "Ends with 0; 2 for wrong words; 3 if the allocator gave wrong memory, and one line\n"
     "on stderr says which; 4 if it had none; 1 for anything else.\n";
@@ -134,12 +142,24 @@ static void run_workload(int count, char *const *words)
     print_run(&run);
 }
 
+static void run_curve(int count, char *const *words)
+{
+    unsigned percent = count > 1 ? number_from("PERCENT", words[1], MOST_PERCENT) : 100;
+
+    curve_run(words[0], percent);
+    print("allocator %s\n", allocator_path());
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         print("%s", help);
     else if (argc == 2 && strcmp(argv[1], "--list") == 0)
         list();
+    else if (argc == 2 && strcmp(argv[1], "--curves") == 0)
+        curves_list();
+    else if (argc >= 3 && argc <= 4 && strcmp(argv[1], "--curve") == 0)
+        run_curve(argc - 2, argv + 2);
     else if (argc >= 2 && argc <= 4)
         run_workload(argc - 1, argv + 1);
     else

@@ -67,8 +67,9 @@ check_run() { # ENGINE NAME THREADS PERCENT
 @test "the list has five fields to a line" {
     run -0 "$workloads" --list
     [ "${#lines[@]}" -ge 20 ]
+    kinds=$'\t(single|threads)\t(time|memory|both)\t(large|-)\t'
     for line in "${lines[@]}"; do
-        [[ $line =~ ^[a-z0-9-]+$'\t'(single|threads)$'\t'(time|memory|both)$'\t'(large|-)$'\t'[^$'\t']+\.$ ]]
+        [[ $line =~ ^[a-z0-9-]+${kinds}[^$'\t']+\.$ ]]
     done
     [ "$(names | sort | uniq -d)" = "" ]
 }
@@ -101,6 +102,30 @@ check_run() { # ENGINE NAME THREADS PERCENT
     refuse larson 1 99999999999999999999
     refuse larson 1 1 1
     refuse --list larson
+    refuse --curve
+    refuse --curve no-such-curve
+    refuse --curve batches 0
+    refuse --curve batches 1 1
+    refuse --curves batches
+}
+
+@test "curves have points from the least to the greatest, and a cost at each" {
+    run -0 "$workloads" --curves
+    for line in "${lines[@]}"; do
+        [[ $line =~ ^[a-z0-9-]+$'\t'(cells|bytes)$'\t'[0-9]+$'\t'[^$'\t']+\.$ ]]
+    done
+    for curve in $(cut -f 1 <<<"$output"); do
+        run -0 "$workloads" --curve "$curve" 1
+        grep '^point' <<<"$output" | sort -c -n -u -k 2,2
+        [ "$(awk '$1 == "point" && NF == 3 && $3 > 0 { n++ } END { print (n == NR - 1) }' \
+            <<<"$output")" = 1 ]
+        [[ $output == *$'\n'"allocator "* ]]
+    done
+}
+
+@test "a curve of an allocator that has no memory left ends with 4" {
+    run -4 bash -c 'ulimit -v 40000; exec "$0" --curve sizes 1' "$workloads"
+    [[ $output == *"duet-workloads: sizes: no cell of "* ]]
 }
 
 @test "an output that cannot be written to is an error" {
@@ -162,7 +187,7 @@ check_run() { # ENGINE NAME THREADS PERCENT
 @test "cells that overlap are noticed by every workload" {
     for name in $(names); do
         run -3 --separate-stderr faulty overlap "$name" 1 5
-        [[ $stderr == "duet-workloads: $name: cell 0x"*" of "*" bytes: its content has changed at byte "* ]]
+        [[ $stderr == "duet-workloads: $name: cell 0x"*" of "*" bytes: its content has changed "* ]]
         [ "$(wc -l <<<"$stderr")" = 1 ]
         [ -z "$output" ]
     done

@@ -139,6 +139,98 @@ nothing_is_left() {
     nothing_is_left
 }
 
+# ---- Curves ----------------------------------------------------------------------------------
+
+curves() { # [OPTION...] NAME...: as short as can be
+    "$duet" bench --curves --runs 1 --percent 1 --json "$json" "$@"
+}
+
+@test "curves: words that mean nothing there are refused, and its list is its own" {
+    refuse() { # WORDS...
+        run -125 "$duet" bench --curves "$@"
+        [ "${#lines[@]}" = 1 ]
+        [[ $output == "duet bench: "* ]]
+        [ ! -e "$json" ]
+    }
+    for words in --quick '--threads 2' '--base glibc' '--html page.html'; do
+        refuse $words
+        [[ $output == *"${words%% *} is nothing for --curves"* ]]
+    done
+    refuse --json "$json" larson
+    [[ $output == *"there is no curve 'larson'"* ]]
+    refuse --json "$json" --with nobody
+    refuse --pictures /no/such/folder/there
+    run -0 "$duet" bench --curves --list
+    [ "$(awk '{ print $1 }' <<<"$output")" = \
+        "$("$DUET_BUILD/bench/duet-workloads" --curves | cut -f 1)" ]
+}
+
+@test "curves: every point of every run, what is told of them, and a picture each" {
+    command -v gnuplot >/dev/null || skip "no gnuplot"
+    run -0 --separate-stderr curves --runs 2 --with smp --pictures "$work/pictures" \
+        batches 'sizes-3?'
+    [[ $output == *"batches: "*"greatest step"*"over 100"*"smp"*"sizes-32: "* ]]
+    [ "$(awk '{ if (length($0) > most) most = length($0) } END { print (most <= 100) }' \
+        <<<"$output")" = 1 ]
+    [ "$(field "[c['curve'] for c in r['curves']]")" = "['batches', 'sizes-32']" ]
+    "$python" - "$json" "$work/pictures" <<'EOF'
+import json
+import statistics
+import sys
+import xml.dom.minidom
+
+raw = json.load(open(sys.argv[1]))
+assert raw["command"] == "curves" and raw["whole"] and raw["runs"] == 2
+curves = {curve["curve"]: curve for curve in raw["curves"]}
+batches, sizes = curves["batches"]["points"], curves["sizes-32"]["points"]
+assert {1, 10, 100, 1000, 10000, 100000} <= set(batches) and batches[-1] == 100000
+assert sizes[0] == 8 and sizes[-1] == 2**20
+assert all(small < great <= small * 1.25 for small, great in zip(sizes, sizes[1:]))
+assert [(e["curve"], e["allocator"]) for e in raw["results"]] == [
+    ("batches", "glibc"), ("batches", "smp"), ("sizes-32", "glibc"), ("sizes-32", "smp")]
+for entry in raw["results"]:
+    points = curves[entry["curve"]]["points"]
+    assert entry["status"] == "ok" and entry["runs"] == 2 == len(entry["samples"])
+    assert all(len(run) == len(points) and min(run) > 0 for run in entry["samples"])
+    step = entry["greatest_step"]
+    at, over = points.index(step["at"]), points.index(step["over"])
+    assert abs(at - over) == 1 and step["median"] >= 1
+    told = statistics.median(run[at] / run[over] for run in entry["samples"])
+    assert abs(told / step["median"] - 1) < 0.01
+    assert (entry["cliffs"] > 0) == (step["median"] > 2)
+    assert (entry["most_over_reference"] is None) == (entry["curve"] != "batches")
+for name in curves:
+    text = open(f"{sys.argv[2]}/{name}.svg").read()
+    xml.dom.minidom.parseString(text)
+    assert "smp" in text
+EOF
+}
+
+@test "curves: a library that crashes is shown as that, and JSON may go to stdout" {
+    run -1 --separate-stderr "$duet" bench --curves --runs 1 --percent 1 --json - \
+        --with "smp,crash=$faulty/faulty_crash.so" batches
+    [ "$(echo "$output" | "$python" -c 'import json, sys
+print([e["status"] for e in json.load(sys.stdin)["results"]])')" = "['ok', 'ok', 'crash']" ]
+    [[ $stderr == *"crash"* ]]
+}
+
+@test "curves: interrupted, it reports those that are done" {
+    "$duet" bench --curves --runs 1 --with smp --percent 10 --json "$json" \
+        >"$work/out" 2>"$work/err" &
+    local process=$!
+    for _ in {1..400}; do
+        grep -q '^1 of ' "$work/err" && break
+        sleep 0.02
+    done
+    kill -TERM "$process"
+    status=0
+    wait "$process" || status=$?
+    [ "$status" = 130 ]
+    [[ $(cat "$work/err") == *"interrupted: what follows is of "*" of 4 curves"* ]]
+    [[ $(cat "$work/out") == *"batches: "* ]]
+    [ "$(field "r['whole']")" = False ]
+}
+
 # ---- What fails ------------------------------------------------------------------------------
 
 @test "libraries that crash, hang, and let cells overlap: shown as that, the others unharmed" {
@@ -276,4 +368,18 @@ EOF
     run -0 scripts/benchmarks-page docs/benchmarks/results.json
     [ "$(cat docs/benchmarks.md)" = "$once" ]
     run ! grep -q "$DUET_BUILD" docs/benchmarks/results.json
+
+    # Curves have marks of their own.
+    curves --with smp batches >/dev/null 2>&1
+    run -1 scripts/benchmarks-page "$json"
+    [[ $output == *"must have these two lines"*"curves"* ]]
+    printf '%s\n' "$(sed -n 's/^CURVES_BEGIN = "\(.*\)"$/\1/p' scripts/benchmarks-page)" Old. \
+        '<!-- end of curves -->' End. >>docs/benchmarks.md
+    run -0 scripts/benchmarks-page "$json"
+    [[ $(cat docs/benchmarks.md) == "$once"*'### `batches`'*"| smp |"*"End." ]]
+    run ! grep -q 'Old\.' docs/benchmarks.md
+    twice=$(cat docs/benchmarks.md)
+    run -0 scripts/benchmarks-page docs/benchmarks/curves.json docs/benchmarks/results.json
+    [ "$(cat docs/benchmarks.md)" = "$twice" ]
+    run ! grep -q "$DUET_BUILD" docs/benchmarks/curves.json
 }

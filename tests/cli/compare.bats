@@ -101,7 +101,8 @@ os.waitpid(pid, 0)' | tr -dc 0-9)
     # It ends with 1 if it does not get all of it.
     counts=(sh -c '[ "$(wc -l)" -eq 1000 ]')
     run -0 compare smp --input "$work/input" -- "${counts[@]}"
-    run -0 bash -c 'seq 1000 | "$@"' - "$duet" compare --runs 2 --with smp --input - -- "${counts[@]}"
+    run -0 bash -c 'seq 1000 | "$@"' - \
+        "$duet" compare --runs 2 --with smp --input - -- "${counts[@]}"
     run -0 compare smp -- sh -c '[ "$(wc -l)" -eq 0 ]'
     run -0 bash -c '"$1" compare --runs 2 --with smp --input <(seq 1000) -- "${@:2}"' - "$duet" \
         "${counts[@]}"

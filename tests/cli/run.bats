@@ -500,7 +500,8 @@ END
     ((count > 24))
     [[ $stderr == *"By doublings, of $count size classes in use; --all-classes lists each."* ]]
     while read -r above most size; do
-        cells=$(field "sum(x['allocated_cells'] for x in $small if $above < x['cell_bytes'] <= $most)")
+        between="$above < x['cell_bytes'] <= $most"
+        cells=$(field "sum(x['allocated_cells'] for x in $small if $between)")
         [ -n "$cells" ] && [ "$(allocated_of "$size")" = "$cells" ]
     done <<'END'
 64 128 65–128 B
@@ -527,7 +528,7 @@ END
 int main(void) { return malloc(64 << 20) == NULL; }
 END
     run -0 --separate-stderr "$duet" run --json "$work/report.json" -- "$work/untouched"
-    [[ $stderr =~ "peak RSS          "[0-9]\.[0-9]" MiB"[^$'\n']*$'\n'"  heap mapped       "[67][0-9] ]]
+    [[ $stderr =~ "peak RSS          "[0-9]\.[0-9]" MiB"[^$'\n']*$'\n'"  heap mapped"\ +[67][0-9] ]]
     [ "$(field 'r["processes"][0]["held_peak_bytes"] >= 64 << 20')" = True ]
     [ "$(field 'r["processes"][0]["peak_rss_bytes"] < 32 << 20')" = True ]
 }

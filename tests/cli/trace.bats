@@ -123,15 +123,17 @@ END
 @test "what a program allocates is recorded to the byte" {
     record "$programs/known"
     grep -q 'known (process [0-9]*): 54 allocations, 28 frees, 1 thread, 9.3 KiB live' said
-    [ "$(look '[r[k] for k in ("program", "operations", "allocations", "callocs", "aligned", "frees",
-        "threads", "peak_live_bytes", "allocated_bytes", "largest_bytes", "end_cells",
+    [ "$(look '[r[k] for k in ("program", "operations", "allocations", "callocs", "aligned",
+        "frees", "threads", "peak_live_bytes", "allocated_bytes", "largest_bytes", "end_cells",
         "end_live_bytes", "most_cells", "failed", "left_out", "inherited", "cut")]')" = \
         "['known', 87, 54, 1, 2, 28, 1, 9500, 14800, 4800, 26, 4500, 50, 2, 0, 0, False]" ]
     [ "$(look '[r["reallocs"][k] for k in ("calls", "cells", "grown", "shrunk", "longest_chain",
-        "longest_chain_end_bytes")], round(r["reallocs"]["growth"], 6)')" = "([5, 1, 4, 1, 5, 2000], 2.0)" ]
+        "longest_chain_end_bytes")], round(r["reallocs"]["growth"], 6)')" = \
+        "([5, 1, 4, 1, 5, 2000], 2.0)" ]
+    sizes="[(1, 1, 0, 0), (128, 50, 25, 2500), (512, 1, 0, 0), (1024, 1, 1, 1000),"
+    sizes+=" (2048, 0, 1, 2000), (4096, 1, 1, 4000)]"
     [ "$(look '[(s["at_most_bytes"], s["allocated"], s["peak_cells"], s["peak_bytes"])
-        for s in r["sizes"]]')" = \
-        "[(1, 1, 0, 0), (128, 50, 25, 2500), (512, 1, 0, 0), (1024, 1, 1, 1000), (2048, 0, 1, 2000), (4096, 1, 1, 4000)]" ]
+        for s in r["sizes"]]')" = "$sizes" ]
     check_replays "$trace"
 }
 
@@ -153,7 +155,8 @@ END
 @test "with --all there is a trace for each process and each program that exec made of it" {
     "$duet" record --all -o all.trace -- sh -c 'ls / >/dev/null; exec ls /' >/dev/null 2>said
     [ "$(find . -name 'all.trace*' | wc -l)" = 3 ]
-    [ "$(for file in all.trace*; do look 'r["program"]' "$file"; done | sort | xargs)" = "ls ls sh" ]
+    names=$(for file in all.trace*; do look 'r["program"]' "$file"; done | sort | xargs)
+    [ "$names" = "ls ls sh" ]
     [ -n "$(find . -name 'all.trace.*.1')" ] || [ -s all.trace ]
 }
 
@@ -420,7 +423,8 @@ int main(void)
 END
     ulimit -f 700
     run -0 "$duet" record -o "$trace" -- "$work/many"
-    [[ $output == *"many: cannot extend "*"File too large; its recording ends here, the program goes on"* ]]
+    [[ $output == *"many: cannot extend "*"File too large; its recording ends here,"* ]]
+    [[ $output == *"its recording ends here, the program goes on"* ]]
     [[ $output == *done* ]]
     [[ $output == *"the recording of many ended before it did: File too large"* ]]
     [ "$(look 'r["cut"], r["allocations"] > 1000')" = "(True, True)" ]
@@ -664,8 +668,8 @@ END
         [ "$(stat -c %s "$traces/$name.trace")" -le $((300 * 1024)) ]
         check_replays "$traces/$name.trace"
     done
-    [ "$(look 'r["threads"] > 1 and r["frees_of_others"] > 0.3 * r["frees"]' "$traces/redis.trace")" \
-        = True ]
+    [ "$(look 'r["threads"] > 1 and r["frees_of_others"] > 0.3 * r["frees"]' \
+        "$traces/redis.trace")" = True ]
 }
 
 @test "a replay tells what it cost, under any allocator" {
@@ -724,7 +728,7 @@ END
     record "$work/growing"
     check_replays "$trace"
     run -1 "$duet" replay --with "$work/lossy.so" "$trace"
-    [[ $output == *"lossy gave wrong memory: the cell of "*" bytes at "*" has changed at byte 8192" ]]
+    [[ $output == *"lossy gave wrong memory: the cell of "*" has changed at byte 8192" ]]
 }
 
 @test "threads are gone before the player ends" {

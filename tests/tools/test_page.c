@@ -1,6 +1,6 @@
 /*
- * Pictures and pages are whole, whatever the names in them: every tag is closed, no id stands twice,
- * nothing of a name is taken for markup, and the JSON in a page is that of the file.
+ * Pictures and pages are whole, whatever the names in them: every tag is closed, no id stands
+ * twice, nothing of a name is taken for markup, and the JSON in a page is that of the file.
  */
 #include <ctype.h>
 #include <jansson.h>

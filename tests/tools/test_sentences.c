@@ -18,7 +18,8 @@ static char *words[] = {(char[]){"program"}, (char[]){"argument"}, NULL};
 
 enum { RUNS = 9, FEW_RUNS = 4 };
 
-/* A compare of glibc, which takes 1 s and 10,000 KiB, and of others that are still to be filled in. */
+/* A compare of glibc, which takes 1 s and 10,000 KiB, and of others that are still to be filled
+ * in. */
 static struct results *make_compare(unsigned others)
 {
     static const char *const names[] = {"smp", "ng", "tea"};

@@ -29,7 +29,8 @@ static void medians_are_in_the_middle(void **state)
     assert_float_equal(odd[0], 9, 0);
 }
 
-/* Of the 2^count equally likely ways, the share in which at least `rank` figures lie on each side. */
+/* Of the 2^count equally likely ways, the share in which at least `rank` figures lie on each
+ * side. */
 static double counted_coverage(unsigned count, unsigned rank)
 {
     uint32_t within = 0;

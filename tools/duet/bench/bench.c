@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "bench/bench_progress.h"
+#include "bench/curves.h"
 #include "bench/resume.h"
 #include "bench/selection.h"
 #include "common/clock.h"
@@ -40,15 +41,12 @@
 #define QUICK_RUNS_MOST 40
 #define QUICK_SECONDS 55
 
-/* The exit statuses when a run failed under some allocator, and when a signal ended the bench. */
-#define STATUS_RUN_FAILED 1
-#define STATUS_INTERRUPTED 130
-
 #define PICTURE_COUNT 3
 
 struct request {
     bool quick;
     bool list;
+    bool curves;
     struct thread_counts counts;
     const char *with;
     const char *base;
@@ -101,7 +99,9 @@ static void print_help(void)
         "usage: duet bench [--quick] [--threads LIST] [--with NAME|PATH|NAME=PATH,...] [--runs N]\n"
         "                  [--base NAME] [--json FILE] [--html FILE] [--pictures FOLDER] "
         "[NAME...]\n"
-        "       duet bench --list\n"
+        "       duet bench --curves [--with LIST] [--runs N] [--json FILE] [--pictures FOLDER] "
+        "[NAME...]\n"
+        "       duet bench [--curves] --list\n"
         "\n"
         "Compares allocators by a suite of workloads: patterns of calls, real programs, traces.\n"
         "Each workload is run under one allocator after the other, in turn, and it is made sure\n"
@@ -118,13 +118,19 @@ static void print_help(void)
         "  -n, --runs N        runs of each that count (default: %d)\n"
         "  -b, --base NAME     the one that others are compared with (default: the first)\n"
         "  -t, --timeout S     seconds for a run (default: 20 times the base's, and 10)\n"
-        "  -P, --percent N     do so many percent of the work of patterns, traces and scripts\n"
+        "  -P, --percent N     do so many percent of the work of patterns, traces and scripts; or\n"
+        "                      measure curves for so many percent of their time\n"
         "  -j, --json FILE     write all figures there; an interrupted bench that is started\n"
         "                      again in the same way goes on from FILE.part; -: stdout\n"
         "  -m, --html FILE     write a page with tables, pictures and all figures\n"
         "  -p, --pictures FOLDER\n"
-        "                      draw overview.svg, time.svg and memory.svg there\n"
-        "  -l, --list          list the workloads, and stop\n"
+        "                      draw overview.svg, time.svg and memory.svg there; of curves, a\n"
+        "                      picture each\n"
+        "  -c, --curves        in place of workloads, measure what a malloc and its free cost "
+        "over\n"
+        "                      sizes from 8 bytes to 64 MiB, and over 1 to 100,000 cells at once;\n"
+        "                      tell where the cost jumps. It takes some minutes\n"
+        "  -l, --list          list the workloads, or the curves, and stop\n"
         "  -h, --help          print this\n"
         "\n"
         "The exit status is 0; %d if a run failed under an allocator; %d: interrupted; 125: duet\n"
@@ -175,6 +181,9 @@ static enum parsed take_option(struct request *request, int letter)
     case 'p':
         good = parse_name(&request->pictures_name, "--pictures", optarg);
         break;
+    case 'c':
+        request->curves = true;
+        break;
     case 'l':
         request->list = true;
         break;
@@ -185,28 +194,38 @@ static enum parsed take_option(struct request *request, int letter)
     return good ? PARSED_RUN : PARSED_WRONG;
 }
 
+/* Curves have one thread, no base and no page; and no quick look, but --percent. */
+static enum parsed check_for_curves(const struct request *request)
+{
+    const char *refused = request->quick               ? "--quick"
+                          : request->threads != NULL   ? "--threads"
+                          : request->base != NULL      ? "--base"
+                          : request->html_name != NULL ? "--html"
+                                                       : NULL;
+
+    if (refused == NULL)
+        return PARSED_RUN;
+    say_usage("%s is nothing for --curves", refused);
+    return PARSED_WRONG;
+}
+
 static enum parsed parse(int word_count, char **words, struct request *request)
 {
     static const struct option known[] = {
-        {"quick", no_argument, NULL, 'q'},
-        {"threads", required_argument, NULL, 'T'},
-        {"with", required_argument, NULL, 'w'},
-        {"runs", required_argument, NULL, 'n'},
-        {"base", required_argument, NULL, 'b'},
-        {"timeout", required_argument, NULL, 't'},
-        {"percent", required_argument, NULL, 'P'},
-        {"json", required_argument, NULL, 'j'},
-        {"html", required_argument, NULL, 'm'},
-        {"pictures", required_argument, NULL, 'p'},
-        {"list", no_argument, NULL, 'l'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"quick", no_argument, NULL, 'q'},         {"threads", required_argument, NULL, 'T'},
+        {"with", required_argument, NULL, 'w'},    {"runs", required_argument, NULL, 'n'},
+        {"base", required_argument, NULL, 'b'},    {"timeout", required_argument, NULL, 't'},
+        {"percent", required_argument, NULL, 'P'}, {"json", required_argument, NULL, 'j'},
+        {"html", required_argument, NULL, 'm'},    {"pictures", required_argument, NULL, 'p'},
+        {"curves", no_argument, NULL, 'c'},        {"list", no_argument, NULL, 'l'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     int letter;
 
     *request = (struct request){0};
     optind = 1;
-    while ((letter = getopt_long(word_count, words, ":qT:w:n:b:t:P:j:m:p:lh", known, NULL)) != -1) {
+    while ((letter = getopt_long(word_count, words, ":qT:w:n:b:t:P:j:m:p:clh", known, NULL)) !=
+           -1) {
         if (letter == '?' || letter == ':') {
             say_refused(letter, word_count, words, known);
             return PARSED_WRONG;
@@ -217,7 +236,7 @@ static enum parsed parse(int word_count, char **words, struct request *request)
     }
     request->names = words + optind;
     request->name_count = word_count - optind;
-    return PARSED_RUN;
+    return request->curves ? check_for_curves(request) : PARSED_RUN;
 }
 
 /* ---- Before --------------------------------------------------------------------------------- */
@@ -296,19 +315,9 @@ static bool open_pictures(struct outputs *outputs, const char *folder)
 {
     bool good = true;
 
-    if (folder == NULL)
-        return true;
-    if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
-        say("cannot make the folder %s: %s", folder, strerror(errno));
-        return false;
-    }
-    for (int i = 0; good && i < PICTURE_COUNT; i++) {
-        char *name = outputs->picture_names[i];
-        good = snprintf(name, PATH_MAX, "%s/%s", folder, picture_files[i].file) < PATH_MAX;
-        if (!good)
-            say("the name of the folder %s is too long", folder);
-        good = good && output_open(&outputs->pictures[i], name);
-    }
+    for (int i = 0; folder != NULL && good && i < PICTURE_COUNT; i++)
+        good = output_open_in(&outputs->pictures[i], folder, picture_files[i].file,
+                              outputs->picture_names[i]);
     return good;
 }
 
@@ -554,8 +563,28 @@ static int list_workloads(const struct bench *bench)
     return 0;
 }
 
+static int run_curves(struct bench *bench)
+{
+    const struct request *request = &bench->request;
+    struct curves_request of_curves = {
+        .list = request->list,
+        .with = request->with,
+        .runs = (unsigned)(request->runs > 0 ? request->runs : RUNS_DEFAULT),
+        .percent = (unsigned)(request->percent > 0 ? request->percent : 100),
+        .limit_s = (double)request->limit_s,
+        .json_name = request->json_name,
+        .pictures_name = request->pictures_name,
+        .names = request->names,
+        .name_count = request->name_count,
+    };
+
+    return curves_measure(&bench->starter, &of_curves);
+}
+
 static int run_bench(struct bench *bench)
 {
+    if (bench->request.curves)
+        return run_curves(bench);
     if (!suite_load(&bench->suite, &bench->starter))
         return STATUS_LAUNCHER_FAILED;
     if (bench->request.list)

@@ -20,7 +20,8 @@ struct resume {
 };
 
 /* Looks for what can be taken over, and makes sure that a part can be written. `results` has all
- * but trials; `files`, up to a NULL, are what is measured, besides the allocators. False: nothing can be written there, and it was said why. */
+ * but trials; `files`, up to a NULL, are what is measured, besides the allocators. False: nothing
+ * can be written there, and it was said why. */
 bool resume_begin(struct resume *resume, const char *file, const struct results *results,
                   const char *const *files);
 

@@ -4,25 +4,18 @@
  */
 #include "bench/suite.h"
 
-#include <errno.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "bench/patterns.h"
 #include "common/format.h"
 #include "common/places.h"
 #include "common/say.h"
 #include "common/temporary.h"
 #include "measure/traces.h"
 
-#define WORKLOADS_PROGRAM "duet-workloads"
 #define TRACE_SUFFIX ".trace"
-
-/* Of what the program that has the patterns lists. */
-#define LIST_CHARS 32768
-#define LIST_FIELDS 5
 
 /* Workloads whose time is a clock's have long runs, which differ in memory only, and little. */
 #define CLOCKED_RUNS_MOST 2
@@ -48,19 +41,13 @@ static struct workload *add(struct suite *suite, enum workload_kind kind, const 
 }
 
 /* NAME, single|threads, time|memory|both, large|-, DESCRIPTION. */
-static bool add_pattern(struct suite *suite, char *line)
-{
-    char *fields[LIST_FIELDS];
-    int count = 0;
+#define LIST_FIELDS 5
 
-    for (char *rest = line; rest != NULL && count < LIST_FIELDS;)
-        fields[count++] = strsep(&rest, "\t");
-    if (count < LIST_FIELDS) {
-        say("%s --list has a line with %d fields in place of %d: '%s'", suite->workloads_path,
-            count, LIST_FIELDS, line);
-        return false;
-    }
+static bool add_pattern(void *context, char *const *fields)
+{
+    struct suite *suite = context;
     struct workload *added = add(suite, WORKLOAD_PATTERN, fields[0], fields[4]);
+
     if (added == NULL)
         return false;
     added->threaded = strcmp(fields[1], "threads") == 0;
@@ -75,32 +62,7 @@ static bool add_pattern(struct suite *suite, char *line)
 
 static bool add_patterns(struct suite *suite, struct starter *starter)
 {
-    char name[] = WORKLOADS_PROGRAM;
-    char option[] = "--list";
-    char *words[] = {name, option, NULL};
-    static char text[LIST_CHARS];
-    struct ended ended;
-
-    if (!place_file(PLACE_PROGRAMS, WORKLOADS_PROGRAM, suite->workloads_path))
-        return false;
-    struct order order = {.path = suite->workloads_path, .arguments = words};
-    if (!starter_run(starter, &order, &ended))
-        return false;
-    if (ended.error != 0 || ended.interrupted || !WIFEXITED(ended.wait_status) ||
-        WEXITSTATUS(ended.wait_status) != 0) {
-        say("cannot list the workloads: %s --list %s", suite->workloads_path,
-            ended.error != 0 ? strerror(ended.error) : "failed");
-        return false;
-    }
-    starter_read(starter, STREAM_OUTPUT, false, text, sizeof text);
-    bool good = true;
-    for (char *rest = text; good && *rest != '\0';) {
-        char *line = strsep(&rest, "\n");
-        good = add_pattern(suite, line);
-        if (rest == NULL)
-            break;
-    }
-    return good;
+    return patterns_list(starter, "--list", LIST_FIELDS, add_pattern, suite, suite->workloads_path);
 }
 
 static bool add_programs(struct suite *suite)
@@ -176,7 +138,7 @@ static bool call_pattern(const struct suite *suite, const struct workload *workl
                          struct program *program)
 {
     call_begin(call, suite->workloads_path);
-    call_add_word(call, "%s", WORKLOADS_PROGRAM);
+    call_add_word(call, "%s", PATTERNS_PROGRAM);
     call_add_word(call, "%s", workload->name);
     call_add_word(call, "%u", threads);
     call_add_word(call, "%u", percent);

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/say.h"
@@ -25,6 +27,21 @@ bool output_open(struct output *output, const char *name)
     if (output->fd < 0)
         say("cannot write %s: %s", output->name, strerror(errno));
     return output->fd >= 0;
+}
+
+bool output_open_in(struct output *output, const char *folder, const char *file,
+                    char name[PATH_MAX])
+{
+    *output = (struct output){.fd = -1};
+    if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
+        say("cannot make the folder %s: %s", folder, strerror(errno));
+        return false;
+    }
+    if (snprintf(name, PATH_MAX, "%s/%s", folder, file) >= PATH_MAX) {
+        say("the name of the folder %s is too long", folder);
+        return false;
+    }
+    return output_open(output, name);
 }
 
 bool output_is_wanted(const struct output *output)

@@ -5,6 +5,7 @@
 #ifndef DUET_TOOL_OUTPUT_H
 #define DUET_TOOL_OUTPUT_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -15,6 +16,11 @@ struct output {
 
 /* Opens the file; "-" is stdout, NULL nothing. False: could not, and said so. */
 bool output_open(struct output *output, const char *name);
+
+/* Makes the folder unless it is there, and opens a file in it; its name is put into `name`. False
+ * as output_open. */
+bool output_open_in(struct output *output, const char *folder, const char *file,
+                    char name[PATH_MAX]);
 
 /* Whether a name, which may be NULL, stands for stdout. */
 bool output_is_stdout(const char *name);

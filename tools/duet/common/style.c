@@ -33,6 +33,18 @@ void print_right(FILE *stream, const char *text, int columns)
     fputs(text, stream);
 }
 
+void print_share(FILE *stream, double share, int bar_columns, bool last, const struct style *style)
+{
+    char percent[NUMBER_CHARS];
+    char bar[BAR_CHARS];
+
+    print_right(stream, share > 0 ? format_percent(percent, share) : "", SHARE_COLUMNS);
+    format_bar(bar, share, bar_columns, style->glyphs);
+    fprintf(stream, " %s%s%s", style->bar, bar, style->plain);
+    if (!last)
+        print_padding(stream, bar, bar_columns);
+}
+
 /* The columns of a text's first `bytes` bytes. */
 static int columns_of(const char *text, size_t bytes)
 {

@@ -104,7 +104,8 @@ bool bindings_read(const struct bindings *bindings, pid_t pid, const char *expec
         return false;
     bool any = first_other(file, expected, NULL, found, raw);
     /* A program that is not position-independent and takes malloc's address lends its own jump to
-     * malloc to everybody: then malloc is bound to the program, and the program's to the real one. */
+     * malloc to everybody: then malloc is bound to the program, and the program's to the real
+     * one. */
     if (any && strcmp(found, expected) != 0 && is_stub(file, raw))
         any = first_other(file, expected, raw, found, path);
     fclose(file);

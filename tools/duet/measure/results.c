@@ -251,7 +251,8 @@ static bool mean_pair(const struct results *results, const struct trial *trial, 
     return have_ratio(pair[0], pair[1], *metric) && have_ratio(pair[1], pair[0], *metric);
 }
 
-/* A pair with fewer rounds tells too little of its spread: it stands in each round with its median. */
+/* A pair with fewer rounds tells too little of its spread: it stands in each round with its
+ * median. */
 #define FEW_ROUNDS 5
 
 static unsigned pair_rounds(const struct series *pair[2])

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "common/json.h"
+#include "measure/results_json_parts.h"
 
 const char *const allocator_kind_words[] = {
     [ALLOCATOR_LIBC] = "libc",
@@ -44,17 +45,16 @@ static json_t *rounded_json(double value)
     return json_real(strtod(text, NULL));
 }
 
-/* null where there is none. */
-static json_t *ratio_json(const struct estimate *ratio)
+json_t *estimate_json(const struct estimate *estimate)
 {
-    if (ratio->count == 0)
+    if (estimate->count == 0)
         return json_null();
 
     json_t *object = json_object();
-    bool whole = json_set(object, "median", rounded_json(ratio->median)) &&
-                 json_set(object, "low", rounded_json(ratio->low)) &&
-                 json_set(object, "high", rounded_json(ratio->high)) &&
-                 json_set(object, "confidence", rounded_json(ratio->confidence));
+    bool whole = json_set(object, "median", rounded_json(estimate->median)) &&
+                 json_set(object, "low", rounded_json(estimate->low)) &&
+                 json_set(object, "high", rounded_json(estimate->high)) &&
+                 json_set(object, "confidence", rounded_json(estimate->confidence));
     return json_if_whole(object, whole);
 }
 
@@ -100,7 +100,7 @@ static json_t *over_base_json(const struct trial *trial, const struct series *se
     for (enum metric i = 0; whole && i < METRIC_COUNT; i++) {
         struct estimate ratio = series_ratio(series, base, i);
         if (has_metric(trial, i))
-            whole = json_set(object, metrics[i].key, ratio_json(&ratio));
+            whole = json_set(object, metrics[i].key, estimate_json(&ratio));
     }
     return json_if_whole(object, whole);
 }
@@ -169,7 +169,7 @@ static json_t *mean_json(const struct results *results, unsigned of, int over, e
 {
     unsigned trials;
     struct estimate mean = results_mean(results, of, over, metric, &trials);
-    json_t *object = ratio_json(&mean);
+    json_t *object = estimate_json(&mean);
 
     if (json_is_object(object) && !json_set(object, "workloads", json_number(trials)))
         return json_if_whole(object, false);
@@ -202,7 +202,7 @@ static json_t *means_json(const struct results *results)
 
 /* ---- The whole ----------------------------------------------------------------------------- */
 
-static json_t *machine_json(const struct machine *machine)
+json_t *machine_json(const struct machine *machine)
 {
     json_t *object = json_object();
     bool whole = json_set(object, "cpu", json_text(machine->cpu)) &&
@@ -214,7 +214,7 @@ static json_t *machine_json(const struct machine *machine)
     return json_if_whole(object, whole);
 }
 
-static json_t *allocators_json(const struct allocators *allocators)
+json_t *allocators_json(const struct allocators *allocators)
 {
     json_t *array = json_array();
     bool whole = array != NULL;

@@ -34,8 +34,8 @@ extern const struct counts_word counts_words[COUNTS_WORDS];
 bool results_json_write(FILE *stream, const struct results *results);
 
 /* Fills in results from a file; results_free releases them, but for `words`, which is then one
- * allocation of its own, as `asked` is. Anything may be in the file: what is not as results_json_write writes it is
- * refused with a message that names the file and what is wrong. */
+ * allocation of its own, as `asked` is. Anything may be in the file: what is not as
+ * results_json_write writes it is refused with a message that names the file and what is wrong. */
 bool results_json_read(const char *path, struct results *results);
 
 #endif

@@ -346,6 +346,9 @@ static bool run_round(struct course *course, unsigned round)
         if (course->program->own_status)
             take_report(course, &course->round[index]);
         follow_output(course, index);
+        if (course->plan->look != NULL && is_alive(course, index) &&
+            !course->plan->look(course->plan->looker, index, round))
+            return false;
     }
     return true;
 }

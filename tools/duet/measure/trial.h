@@ -33,6 +33,11 @@ struct plan {
                           0: none */
     void (*progress)(void *context, unsigned round, unsigned rounds, const char *allocator);
     void *context;
+
+    /* Looks at what a run that counts has written, if it was fine: the starter's streams are of
+     * that run. False: it is of no use, and that was said. NULL: nobody looks. */
+    bool (*look)(void *looker, unsigned allocator, unsigned round);
+    void *looker;
 };
 
 enum trial_end { TRIAL_DONE, TRIAL_INTERRUPTED, TRIAL_BROKEN };

@@ -1,7 +1,7 @@
 /*
  * What the pictures are put together from. Places are in pixels from the upper left, as in the SVG
- * that comes of it: gnuplot draws axes and figures, and what stands around them is put where there is
- * room for it, which gnuplot cannot know.
+ * that comes of it: gnuplot draws axes and figures, and what stands around them is put where there
+ * is room for it, which gnuplot cannot know.
  */
 #ifndef DUET_TOOL_CANVAS_H
 #define DUET_TOOL_CANVAS_H
@@ -46,8 +46,8 @@ struct look {
     int point; /* gnuplot's number for the shape */
 };
 
-/* Ours are shades of one blue; the C library's is grey; the others have other colours and shapes, so
- * that they can be told apart without colours, too. */
+/* Ours are shades of one blue; the C library's is grey; the others have other colours and shapes,
+ * so that they can be told apart without colours, too. */
 struct look look_of(const struct results *results, unsigned index);
 
 /* A new script; false, after a message, if there is no file for it. */

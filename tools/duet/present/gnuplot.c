@@ -133,8 +133,8 @@ void gnuplot_text(FILE *script, const char *text)
 static const char *const before_names[] = {"id='", "id=\"", "xlink:href='#", "xlink:href=\"#",
                                            "url(#"};
 
-/* Copies a line of tags: names get the prefix, and what it wrote as a font's name and weight becomes
- * both. */
+/* Copies a line of tags: names get the prefix, and what it wrote as a font's name and weight
+ * becomes both. */
 static void copy_tags(FILE *stream, const char *line, const char *prefix)
 {
     static const char bold[] = "sans-serif:Bold\"";

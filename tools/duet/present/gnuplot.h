@@ -1,6 +1,6 @@
 /*
- * Runs gnuplot on a script, and takes its SVG in hand, so that it can be opened alone and stand in a
- * page beside others.
+ * Runs gnuplot on a script, and takes its SVG in hand, so that it can be opened alone and stand in
+ * a page beside others.
  */
 #ifndef DUET_TOOL_GNUPLOT_H
 #define DUET_TOOL_GNUPLOT_H
@@ -15,8 +15,8 @@ bool gnuplot_is_there(void);
  * even a quote, which is doubled. */
 void gnuplot_text(FILE *script, const char *text);
 
-/* Runs the script, an open file that was written from its start, and writes the SVG. All names in it
- * begin with `prefix`, a word, since those of two pictures on a page must differ. `title` is for
+/* Runs the script, an open file that was written from its start, and writes the SVG. All names in
+ * it begin with `prefix`, a word, since those of two pictures on a page must differ. `title` is for
  * those who cannot see it. False, after a message, if gnuplot failed; or if the stream did. */
 bool gnuplot_draw(FILE *script, FILE *stream, const char *prefix, const char *title);
 

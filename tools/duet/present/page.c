@@ -1,7 +1,7 @@
 /*
- * The page, from the answer down to the figures that it comes from: sentences, pictures, tables, how
- * it was measured and on what, every run, and all of it for machines. It needs no other file and no
- * script, so it can be sent, kept and opened anywhere.
+ * The page, from the answer down to the figures that it comes from: sentences, pictures, tables,
+ * how it was measured and on what, every run, and all of it for machines. It needs no other file
+ * and no script, so it can be sent, kept and opened anywhere.
  */
 #include "present/page.h"
 
@@ -27,7 +27,8 @@ static bool is_compare(const struct results *results)
 
 /* ---- Texts made elsewhere ------------------------------------------------------------------ */
 
-/* What a writer makes, as a string to free; NULL, after a message: no memory, or the writer failed. */
+/* What a writer makes, as a string to free; NULL, after a message: no memory, or the writer
+ * failed. */
 static char *text_of(bool (*write)(FILE *stream, const struct results *results),
                      const struct results *results)
 {
@@ -92,8 +93,8 @@ static bool print_sentences(FILE *stream, const struct results *results)
     return true;
 }
 
-/* In a script's element nothing is escaped, and it ends at the first "</script": so no "<" may be in
- * it, which JSON can write as a number. */
+/* In a script's element nothing is escaped, and it ends at the first "</script": so no "<" may be
+ * in it, which JSON can write as a number. */
 static bool print_json(FILE *stream, const struct results *results)
 {
     char *text = text_of(results_json_write, results);

@@ -1,5 +1,6 @@
 /*
- * One HTML page that needs no other file: sentences, tables, pictures, the machine, the raw figures.
+ * One HTML page that needs no other file: sentences, tables, pictures, the machine, the raw
+ * figures.
  */
 #ifndef DUET_TOOL_PAGE_H
 #define DUET_TOOL_PAGE_H

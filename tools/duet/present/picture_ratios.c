@@ -20,8 +20,6 @@
 #define RIGHT_WITHOUT_FAILURES 976
 #define RIGHT_WITH_FAILURES 776
 #define LEGEND_TOP 82
-#define LEGEND_ROW 22
-#define LEGEND_GAP 24
 #define AXIS_ABOVE 42
 #define AXIS_BELOW 40
 #define ROW_LEAST 20
@@ -29,7 +27,6 @@
 #define ROW_FOR_POINT 3.2 /* of a row's height, for each allocator */
 
 #define LABEL_COLUMNS_MOST 24
-#define NAME_COLUMNS_MOST 20
 
 struct drawing {
     struct canvas canvas;
@@ -132,43 +129,11 @@ static void draw_title(const struct drawing *drawing)
     canvas_text(&drawing->canvas, MARGIN, 54, &soft, text);
 }
 
-/* Where the legend's entry for an allocator is; the next is put behind it. */
-struct pen {
-    double x;
-    double y;
-};
-
-static void draw_legend_entry(const struct drawing *drawing, unsigned index, struct pen *pen,
-                              bool draw)
-{
-    bool ours = drawing->results->allocators.all[index].kind == ALLOCATOR_DUET;
-    struct font font = {SIZE_TEXT, ours, INK, PLACE_LEFT};
-    struct look look = look_of(drawing->results, index);
-    char name[SHOW_CHARS];
-    const double gap = 10; /* from the point's middle to the name */
-
-    show_name(name, &drawing->results->allocators.all[index], NAME_COLUMNS_MOST,
-              glyphs_for_files());
-    double width = gap + text_width(name, &font);
-    if (pen->x > MARGIN + gap && pen->x + width > WIDTH - MARGIN)
-        *pen = (struct pen){MARGIN + 6, pen->y + LEGEND_ROW};
-    if (draw) {
-        canvas_point(&drawing->canvas, pen->x, pen->y, &look);
-        canvas_text(&drawing->canvas, pen->x + gap, pen->y, &font, name);
-    }
-    pen->x += width + LEGEND_GAP;
-}
-
-/* Draws all entries, or only finds out how far down they go. */
+/* Draws the legend, or with no canvas only finds out how far down it goes. */
 static double draw_legend(const struct drawing *drawing, bool draw)
 {
-    struct pen pen = {MARGIN + 6, LEGEND_TOP};
-
-    for (unsigned k = 0; k < drawing->results->allocators.count; k++) {
-        if (k != drawing->results->base)
-            draw_legend_entry(drawing, k, &pen, draw);
-    }
-    return pen.y;
+    return picture_legend(draw ? &drawing->canvas : NULL, drawing->results,
+                          (int)drawing->results->base, MARGIN, WIDTH - MARGIN, LEGEND_TOP);
 }
 
 /* ---- Rows ---------------------------------------------------------------------------------- */

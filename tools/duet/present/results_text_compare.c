@@ -1,6 +1,6 @@
 /*
- * A compare's table. A column's figures have one unit, so that they can be compared at a glance, and
- * the width that they need; what is left of the line goes to the bars.
+ * A compare's table. A column's figures have one unit, so that they can be compared at a glance,
+ * and the width that they need; what is left of the line goes to the bars.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * A sentence for each failure, one for each allocator against the base, what follows for the choice,
- * and how much noise there was. Nothing is said that verdict_on does not bear out.
+ * A sentence for each failure, one for each allocator against the base, what follows for the
+ * choice, and how much noise there was. Nothing is said that verdict_on does not bear out.
  */
 #include "present/sentences.h"
 

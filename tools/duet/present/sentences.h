@@ -16,8 +16,8 @@ enum sentences {
     SENTENCES_BUT_CHOICE, /* and all that leads to it */
 };
 
-/* Each sentence after `before` and followed by `after`: for a terminal "  " and "\n". They are clean
- * text, with names in them that may have any character: for a page they must be escaped. */
+/* Each sentence after `before` and followed by `after`: for a terminal "  " and "\n". They are
+ * clean text, with names in them that may have any character: for a page they must be escaped. */
 void sentences_print(FILE *stream, const struct results *results, const char *before,
                      const char *after);
 

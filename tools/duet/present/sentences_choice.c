@@ -1,6 +1,6 @@
 /*
- * What the figures say to somebody who has to choose. A choice is what no other was measurably better
- * than; the base is left only where there is a reason to.
+ * What the figures say to somebody who has to choose. A choice is what no other was measurably
+ * better than; the base is left only where there is a reason to.
  */
 #include <math.h>
 

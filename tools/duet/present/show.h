@@ -46,8 +46,8 @@ char *show_failure(char buffer[SHOW_CHARS], const struct series *series);
 /* A ratio: "0.92", "12.3", "140"; "-": there is none. */
 char *show_ratio(char buffer[SHOW_CHARS], const struct estimate *ratio);
 
-/* What stands before a ratio that cannot be told from 1: NOISE_MARK, or FEW_MARK where nothing could
- * be; otherwise "". */
+/* What stands before a ratio that cannot be told from 1: NOISE_MARK, or FEW_MARK where nothing
+ * could be; otherwise "". */
 #define NOISE_MARK "~"
 #define FEW_MARK "?"
 const char *ratio_mark(const struct estimate *ratio);
@@ -68,7 +68,8 @@ char *show_difference(char buffer[SHOW_CHARS], enum metric metric, const struct 
 char *show_noise(char buffer[SHOW_CHARS], double noise);
 
 /* The noise of a metric over all trials that count for it: the median of what the ratios over the
- * base have that are of enough runs. 0: there are none. For METRIC_PEAK_RSS, each trial's memory metric counts. */
+ * base have that are of enough runs. 0: there are none. For METRIC_PEAK_RSS, each trial's memory
+ * metric counts. */
 double typical_noise(const struct results *results, enum metric metric);
 
 /* The metrics that a compare's tables show, in their order: it knows no end of a workload. */

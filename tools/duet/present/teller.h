@@ -1,6 +1,7 @@
 /*
- * What the files of sentences.c share: where a sentence goes, what it is about, and how one allocator
- * stands over another. Of a compare the one workload speaks, of a bench the geometric means.
+ * What the files of sentences.c share: where a sentence goes, what it is about, and how one
+ * allocator stands over another. Of a compare the one workload speaks, of a bench the geometric
+ * means.
  */
 #ifndef DUET_TOOL_TELLER_H
 #define DUET_TOOL_TELLER_H

@@ -5,11 +5,10 @@
 
 #include "common/format.h"
 
-/* The columns; with the gaps between them they make 98. */
+/* The columns; with SHARE_COLUMNS twice and the gaps between them they make 98. */
 #define SIZE_COLUMNS 15
 #define CELLS_COLUMNS 14
 #define BYTES_COLUMNS 14
-#define SHARE_COLUMNS 6
 #define PEAK_BAR_COLUMNS 13
 #define ALLOCATED_COLUMNS 14
 #define TOTAL_BAR_COLUMNS 12
@@ -114,19 +113,6 @@ static void format_size(char buffer[PHRASE_CHARS], const struct line *line,
 
 /* ---- Printing ----------------------------------------------------------------------------- */
 
-static void print_share(FILE *stream, double share, int bar_columns, const struct style *style)
-{
-    char percent[NUMBER_CHARS];
-    char bar[BAR_CHARS];
-
-    print_right(stream, share > 0 ? format_percent(percent, share) : "", SHARE_COLUMNS);
-    format_bar(bar, share, bar_columns, style->glyphs);
-    fprintf(stream, " %s%s%s", style->bar, bar, style->plain);
-    /* Nothing stands behind the second bar. */
-    if (bar_columns == PEAK_BAR_COLUMNS)
-        print_padding(stream, bar, bar_columns);
-}
-
 static void print_line(FILE *stream, const struct line *line, const struct table *table,
                        const struct style *style)
 {
@@ -138,9 +124,9 @@ static void print_line(FILE *stream, const struct line *line, const struct table
     print_right(stream, size, 2 + SIZE_COLUMNS);
     print_right(stream, format_count(number, sum->peak_cells), CELLS_COLUMNS);
     print_right(stream, format_bytes(number, sum->peak_bytes), BYTES_COLUMNS);
-    print_share(stream, ratio(sum->peak_bytes, table->peak_bytes), PEAK_BAR_COLUMNS, style);
+    print_share(stream, ratio(sum->peak_bytes, table->peak_bytes), PEAK_BAR_COLUMNS, false, style);
     print_right(stream, format_count(number, sum->allocated), ALLOCATED_COLUMNS);
-    print_share(stream, ratio(sum->allocated, table->allocated), TOTAL_BAR_COLUMNS, style);
+    print_share(stream, ratio(sum->allocated, table->allocated), TOTAL_BAR_COLUMNS, true, style);
     fputc('\n', stream);
 }
 

@@ -6,12 +6,11 @@
 #include "common/style.h"
 #include "trace/show.h"
 
-/* The columns of the tables; with the gaps between them they make at most 98. */
+/* The columns of the tables; with SHARE_COLUMNS and the gaps between them they make at most 98. */
 #define LABEL_COLUMNS 18
 #define ROW_COLUMNS 22
 #define COUNT_COLUMNS 14
 #define BYTES_COLUMNS 12
-#define SHARE_COLUMNS 6
 #define BAR_COLUMNS 13
 
 /* With fewer operations of a kind than this, shares are chance. */
@@ -161,19 +160,6 @@ static void print_figures(FILE *stream, const struct trace_summary *summary,
 
 /* ---- The tables ----------------------------------------------------------------------------- */
 
-/* A share and its bar; `last` is whether nothing stands behind it. */
-static void print_share(FILE *stream, double share, bool last, const struct style *style)
-{
-    char percent[NUMBER_CHARS];
-    char bar[BAR_CHARS];
-
-    print_right(stream, share > 0 ? format_percent(percent, share) : "", SHARE_COLUMNS);
-    format_bar(bar, share, BAR_COLUMNS, style->glyphs);
-    fprintf(stream, " %s%s%s", style->bar, bar, style->plain);
-    if (!last)
-        print_padding(stream, bar, BAR_COLUMNS);
-}
-
 static void print_size_row(FILE *stream, const struct trace_summary *summary, unsigned index,
                            const struct style *style)
 {
@@ -186,10 +172,10 @@ static void print_size_row(FILE *stream, const struct trace_summary *summary, un
              format_cell_bytes(number, (uint64_t)1 << index));
     print_right(stream, label, ROW_COLUMNS);
     print_right(stream, format_count(number, row->allocated), COUNT_COLUMNS);
-    print_share(stream, ratio(row->allocated, totals->allocations), false, style);
+    print_share(stream, ratio(row->allocated, totals->allocations), BAR_COLUMNS, false, style);
     print_right(stream, format_count(number, row->peak_cells), COUNT_COLUMNS);
     print_right(stream, format_bytes(number, row->peak_bytes), BYTES_COLUMNS);
-    print_share(stream, ratio(row->peak_bytes, totals->peak_live_bytes), true, style);
+    print_share(stream, ratio(row->peak_bytes, totals->peak_live_bytes), BAR_COLUMNS, true, style);
     fputc('\n', stream);
 }
 
@@ -218,7 +204,7 @@ static void print_life_row(FILE *stream, const struct trace_summary *summary, co
 
     print_right(stream, label, ROW_COLUMNS);
     print_right(stream, format_count(number, row->cells), COUNT_COLUMNS);
-    print_share(stream, ratio(row->cells, totals->allocations), false, style);
+    print_share(stream, ratio(row->cells, totals->allocations), BAR_COLUMNS, false, style);
     print_right(stream, format_bytes(number, row->bytes), COUNT_COLUMNS + BYTES_COLUMNS);
     fputc('\n', stream);
 }
@@ -265,7 +251,7 @@ static void print_thread_row(FILE *stream, const struct trace_summary *summary,
     snprintf(number, sizeof number, "%" PRIu32, row->thread + 1);
     print_right(stream, number, ROW_COLUMNS);
     print_right(stream, format_count(number, row->operations), COUNT_COLUMNS);
-    print_share(stream, ratio(row->operations, operations), false, style);
+    print_share(stream, ratio(row->operations, operations), BAR_COLUMNS, false, style);
     print_right(stream, format_count(number, row->frees), COUNT_COLUMNS);
     print_right(stream, format_count(number, row->frees_of_others), BYTES_COLUMNS);
     snprintf(number, sizeof number, "%s %s %s",
