@@ -14,7 +14,8 @@
 #define COLD __attribute__((noinline, cold))
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-/* Of what is defined in another file of the same library: reached without its table of addresses. */
+/* Of what is defined in another file of the same library: reached without its table of
+ * addresses. */
 #define HIDDEN __attribute__((visibility("hidden")))
 
 /* Brings what will be read or written soon into the caches. Any address will do. */

@@ -19,8 +19,8 @@
 #define DUET_TINY 0 /* limits so low that their edges are met within seconds */
 #endif
 
-/* Whether threads may share a slot while they only read its payload's structure (a read-write lock),
- * instead of each having it alone (a mutex). For engines that can make use of it: ng. */
+/* Whether threads may share a slot while they only read its payload's structure (a read-write
+ * lock), instead of each having it alone (a mutex). For engines that can make use of it: ng. */
 #ifndef DUET_RWLOCK
 #define DUET_RWLOCK 0
 #endif

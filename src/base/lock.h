@@ -1,7 +1,8 @@
 /*
- * The lock of slow paths that can afford two system calls. Whoever holds one has all signals blocked
- * that can be deferred: so the holder always comes out again, and a signal handler may wait for a
- * lock, since it never interrupts a holder in its own thread. Fast paths do not use this; see slots/.
+ * The lock of slow paths that can afford two system calls. Whoever holds one has all signals
+ * blocked that can be deferred: so the holder always comes out again, and a signal handler may wait
+ * for a lock, since it never interrupts a holder in its own thread. Fast paths do not use this; see
+ * slots/.
  *
  * Signals that tell of a fault of the running instruction cannot be deferred. A handler of one
  * that struck inside a lock finds the lock its own and goes on with whatever state there is; the

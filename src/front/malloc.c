@@ -232,9 +232,10 @@ size_t duet_usable_size(const void *ptr)
 
 static struct options options;
 
-/* The heap has worked since before. As a shared library this constructor is the first of the process
- * (-z initfirst), so that other libraries' fork handlers run outside ours: in prepare they may wait
- * for locks whose holders allocate. glibc has not set `environ` by then, but hands it over. */
+/* The heap has worked since before. As a shared library this constructor is the first of the
+ * process (-z initfirst), so that other libraries' fork handlers run outside ours: in prepare they
+ * may wait for locks whose holders allocate. glibc has not set `environ` by then, but hands it
+ * over. */
 __attribute__((constructor(101))) static void start(int count, char **arguments, char **environment)
 {
 #ifdef __GLIBC__

@@ -95,8 +95,8 @@ static void start_purge_thread(void)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* The soft limit. Once what is left after a trim is more, the next comes when a share of the limit more
- * is held: the program needs it, and to look through all again and again would not help. */
+/* The soft limit. Once what is left after a trim is more, the next comes when a share of the limit
+ * more is held: the program needs it, and to look through all again and again would not help. */
 static size_t limit, next_trim_at;
 
 #define LIMIT_STEP 16

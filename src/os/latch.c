@@ -5,7 +5,7 @@
 bool latch_try_for(struct latch *latch, unsigned rounds)
 {
     for (unsigned round = 0; !latch_try(latch); round++) {
-        if (round >= rounds || latch_is_own(latch) || load_relaxed(&latch->owner) == LATCH_LOST)
+        if (round >= rounds || latch_never_comes(latch))
             return false;
         os_back_off(round);
     }

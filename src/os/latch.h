@@ -60,6 +60,13 @@ static inline bool latch_is_own(const struct latch *latch)
     return load_relaxed(&latch->owner) == thread_self();
 }
 
+/* Whether waiting for it is in vain: who has it is this thread, or is not there any more. */
+static inline bool latch_never_comes(const struct latch *latch)
+{
+    uintptr_t owner = load_relaxed(&latch->owner);
+    return owner == thread_self() || owner == LATCH_LOST;
+}
+
 ALWAYS_INLINE void latch_release(struct latch *latch)
 {
     check(latch_is_own(latch));

@@ -312,8 +312,8 @@ bool os_restart_sequences(void)
            (os_allow_restarts() && call_membarrier(MEMBARRIER_PRIVATE_EXPEDITED_RSEQ));
 }
 
-/* The mask of the CPUs that this thread may run on, and its bytes: as many as the kernel has, whatever
- * CPUs there are. */
+/* The mask of the CPUs that this thread may run on, and its bytes: as many as the kernel has,
+ * whatever CPUs there are. */
 static size_t get_affinity(unsigned char mask[CPU_MASK_BYTES])
 {
     int saved_errno = errno;

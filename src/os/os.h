@@ -52,13 +52,13 @@ bool os_move(void *start, size_t length, void *reserved, size_t new_length);
  * design.md's rule 14. */
 void os_allow_huge_pages(bool allow);
 
-/* Makes all threads of the process pass a full memory barrier, wherever they are, before it returns.
- * False: the kernel has no such thing, or refuses it. */
+/* Makes all threads of the process pass a full memory barrier, wherever they are, before it
+ * returns. False: the kernel has no such thing, or refuses it. */
 bool os_barrier(void);
 
-/* The second makes all threads of the process that are in a restartable sequence (os/rseq.h) begin it
- * anew, before it returns; the first says whether it can, and costs less while there is one thread.
- * False: the kernel has no such thing, or refuses it. */
+/* The second makes all threads of the process that are in a restartable sequence (os/rseq.h) begin
+ * it anew, before it returns; the first says whether it can, and costs less while there is one
+ * thread. False: the kernel has no such thing, or refuses it. */
 bool os_allow_restarts(void);
 bool os_restart_sequences(void);
 

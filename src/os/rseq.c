@@ -5,7 +5,8 @@
 #include <sys/auxv.h>
 #include <sys/rseq.h>
 
-/* What getauxval knows it by, and how much of a registration a kernel fills in that has an mm_cid. */
+/* What getauxval knows it by, and how much of a registration a kernel fills in that has an
+ * mm_cid. */
 #define RSEQ_FEATURE_SIZE 27
 #define FEATURES_WITH_MM_CID 28
 

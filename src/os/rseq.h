@@ -1,7 +1,7 @@
 /*
- * Restartable sequences (rseq(2)): a few instructions that the kernel lets begin anew in a thread which
- * is preempted, moved to another CPU or sent a signal in one of them. The last of them stores the one
- * word that counts. So of all threads with the same number one at a time passes through.
+ * Restartable sequences (rseq(2)): a few instructions that the kernel lets begin anew in a thread
+ * which is preempted, moved to another CPU or sent a signal in one of them. The last of them stores
+ * the one word that counts. So of all threads with the same number one at a time passes through.
  *
  * These work on slots: arrays of words, each the top of a stack of items between two guards, as
  * slots/cpus.h describes. `slots` is the table of them by number, `area` the distance of a
@@ -21,9 +21,9 @@
  *   5:     go to 1
  *   6:     say that it is not done, go to 4
  *
- * (linux/rseq.h; the offsets are part of the kernel's interface. gcc 12.2 returns what an `asm goto` with
- * outputs has left unset where it jumps, though it was told to return NULL. So there is none: rseq_pop says by its item, or by a flag,
- * whether it is done.)
+ * (linux/rseq.h; the offsets are part of the kernel's interface. gcc 12.2 returns what an `asm
+ * goto` with outputs has left unset where it jumps, though it was told to return NULL. So there is
+ * none: rseq_pop says by its item, or by a flag, whether it is done.)
  */
 #ifndef DUET_OS_RSEQ_H
 #define DUET_OS_RSEQ_H
@@ -58,8 +58,8 @@
 ptrdiff_t rseq_area(void);
 ptrdiff_t rseq_area_of_nobody(void);
 
-/* Whether the C library has registered threads, and the kernel tells each a number that is below that of
- * the process's threads and of its CPUs (mm_cid, Linux 6.3). */
+/* Whether the C library has registered threads, and the kernel tells each a number that is below
+ * that of the process's threads and of its CPUs (mm_cid, Linux 6.3). */
 bool rseq_has_numbers(void);
 
 /* The number of the thread that asks, if it is registered; a moment later it may be another. */

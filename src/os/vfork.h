@@ -1,6 +1,6 @@
 /*
- * A vfork that calls one function before, in the parent, and one behind, in the parent again, when the
- * child has gone.
+ * A vfork that calls one function before, in the parent, and one behind, in the parent again, when
+ * the child has gone.
  *
  * The child returns first, from vfork and from its caller, and whatever lies on the stack below is
  * written over. So nothing is left there: the return address is kept in a register that the kernel

@@ -13,9 +13,9 @@
  * To look into another thread's slot, or to take something out, it is *revoked*: a word is set that
  * every bound_enter reads after it has set its mark, a barrier is had from all threads of the
  * process (Linux's membarrier), and the mark is waited for. So the owner pays nothing for being
- * revocable but the load of a word. Meanwhile the owner is refused, and shares. Where the kernel has
- * no such barrier nobody's slot can be revoked. Under ThreadSanitizer, which knows of no such thing,
- * the mark is set by compare-and-swap, and revoking is to own it.
+ * revocable but the load of a word. Meanwhile the owner is refused, and shares. Where the kernel
+ * has no such barrier nobody's slot can be revoked. Under ThreadSanitizer, which knows of no such
+ * thing, the mark is set by compare-and-swap, and revoking is to own it.
  *
  * What a slot holds is its user's: the payload follows the head. One set per process.
  */
@@ -76,7 +76,8 @@ struct bound_set {
         .limit = BOUND_LEAST                                                                       \
     }
 
-/* This thread's slot; NULL: it has none yet; one that is always busy: it will have none any more. */
+/* This thread's slot; NULL: it has none yet; one that is always busy: it will have none any
+ * more. */
 extern __thread struct bound_slot *bound_thread;
 
 #if defined(__SANITIZE_THREAD__)
@@ -125,10 +126,10 @@ void bound_start(struct bound_set *set);
 /* So many slots from now on, if nobody has set their number before. */
 void bound_limit(struct bound_set *set, uint32_t limit);
 
-/* Visits all slots but those in which this thread was interrupted, with the set's lock held; others'
- * are revoked for it. `wanted` is asked first, of a slot that its thread may be in, and may be NULL:
- * all are. A slot that its thread does not leave for long is left out; and so are all that others
- * are in, where this thread interrupted itself, since they may wait for it. */
+/* Visits all slots but those in which this thread was interrupted, with the set's lock held;
+ * others' are revoked for it. `wanted` is asked first, of a slot that its thread may be in, and may
+ * be NULL: all are. A slot that its thread does not leave for long is left out; and so are all that
+ * others are in, where this thread interrupted itself, since they may wait for it. */
 void bound_visit(struct bound_set *set, bool (*wanted)(struct bound_slot *slot, void *context),
                  void (*visit)(struct bound_slot *slot, void *context), void *context);
 
@@ -138,9 +139,9 @@ bool bound_is_inside(void);
 /* Slots that have been made. */
 uint32_t bound_count(const struct bound_set *set);
 
-/* Around fork. Slots of other threads are revoked from the first to one of the others. In the child,
- * where those threads do not exist, theirs retire; `abandon` makes something usable of the payload of
- * one whose thread was inside. */
+/* Around fork. Slots of other threads are revoked from the first to one of the others. In the
+ * child, where those threads do not exist, theirs retire; `abandon` makes something usable of the
+ * payload of one whose thread was inside. */
 void bound_fork_prepare(struct bound_set *set);
 void bound_fork_end(struct bound_set *set);
 void bound_fork_end_child(struct bound_set *set, void (*abandon)(struct bound_slot *slot));

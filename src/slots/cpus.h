@@ -1,11 +1,11 @@
 /*
- * Slots of CPUs: as many slots as threads of the process can run at once, each entered without a lock
- * and without a mark.
+ * Slots of CPUs: as many slots as threads of the process can run at once, each entered without a
+ * lock and without a mark.
  *
  * A slot is an array of words, each the top of a stack of items. Each operation is a *restartable
- * sequence* (rseq(2)): a few instructions that the kernel knows of, the last of which stores the one
- * word that counts. A thread that is preempted, moved or sent a signal in one of them begins it anew;
- * so of all threads that run with the same number, one at a time passes through.
+ * sequence* (rseq(2)): a few instructions that the kernel knows of, the last of which stores the
+ * one word that counts. A thread that is preempted, moved or sent a signal in one of them begins it
+ * anew; so of all threads that run with the same number, one at a time passes through.
  *
  *   cpus_pop       takes the item below a word's top, and lowers the top.
  *   cpus_push      stores an item above it, and raises it.
@@ -15,17 +15,18 @@
  * thread that is moved between two operations is in another slot in the second; whoever wants more
  * than an item exchanges a stack, has it alone, and puts it where he then is.
  *
- * The number is the kernel's concurrency id (mm_cid, Linux 6.3): below the number of CPUs and of the
- * process's threads, the lowest first. So a thread that wanders over CPUs has one slot, where by CPU
- * numbers it would leave something in each. The C library registers each thread (glibc 2.35); we set the
- * critical section's address as its protocol says, and write nothing else. Where either is missing
- * (musl, older kernels, valgrind, qemu; and under ThreadSanitizer, which cannot see it) `cpus_start` says
- * so, and the operations say RSEQ_NONE. So they do for a thread that is not registered.
+ * The number is the kernel's concurrency id (mm_cid, Linux 6.3): below the number of CPUs and of
+ * the process's threads, the lowest first. So a thread that wanders over CPUs has one slot, where
+ * by CPU numbers it would leave something in each. The C library registers each thread (glibc
+ * 2.35); we set the critical section's address as its protocol says, and write nothing else. Where
+ * either is missing (musl, older kernels, valgrind, qemu; and under ThreadSanitizer, which cannot
+ * see it) `cpus_start` says so, and the operations say RSEQ_NONE. So they do for a thread that is
+ * not registered.
  *
  * To look into another CPU's slot it is *stopped*: its entry in the table leads to a slot that is
- * empty and full for ever, and all sequences under way are made to begin anew (membarrier). A child of
- * vfork has its parent's registration in sight but is not registered itself: all slots are stopped as
- * long as there is one (cpus_pause; engine/duet/vfork.c).
+ * empty and full for ever, and all sequences under way are made to begin anew (membarrier). A child
+ * of vfork has its parent's registration in sight but is not registered itself: all slots are
+ * stopped as long as there is one (cpus_pause; engine/duet/vfork.c).
  *
  * (The technique is that of P. Turner's per-CPU caches; concurrency ids are M. Desnoyers's.)
  */
@@ -102,13 +103,13 @@ void *cpus_slot_now(struct cpus_set *set);
  * NULL: there was no slot to be had, nothing was done. */
 void **cpus_exchange(const struct cpus_set *set, size_t word, void **top, void **slot);
 
-/* Visits all slots, stopped; `wanted` is asked first, of a slot that others are in, and may be NULL: all
- * are. Where the kernel refuses to stop them nobody is visited. */
+/* Visits all slots, stopped; `wanted` is asked first, of a slot that others are in, and may be
+ * NULL: all are. Where the kernel refuses to stop them nobody is visited. */
 void cpus_visit(struct cpus_set *set, bool (*wanted)(void *slot, void *context),
                 void (*visit)(void *slot, void *context), void *context);
 
-/* Stops all slots until as many calls of the second by the same thread. Others may be on their way through
- * the sequences that they are in. */
+/* Stops all slots until as many calls of the second by the same thread. Others may be on their way
+ * through the sequences that they are in. */
 void cpus_pause(struct cpus_set *set);
 void cpus_resume(struct cpus_set *set);
 
@@ -118,8 +119,8 @@ void cpus_end(struct cpus_set *set);
 /* Slots that have been made; 0 once they have ended. */
 uint32_t cpus_count(const struct cpus_set *set);
 
-/* Around fork. No sequence is ever found half done. In the child nobody waits for a vfork but its only
- * thread. */
+/* Around fork. No sequence is ever found half done. In the child nobody waits for a vfork but its
+ * only thread. */
 void cpus_fork_prepare(struct cpus_set *set);
 void cpus_fork_end(struct cpus_set *set);
 void cpus_fork_end_child(struct cpus_set *set);

@@ -249,17 +249,31 @@ bool slots_is_inside(const struct slot_set *set)
     return false;
 }
 
-void slots_visit(struct slot_set *set, void (*visit)(struct slot *slot, void *context),
-                 void *context)
+static void visit_each(struct slot_set *set, bool (*wanted)(struct slot *slot, void *context),
+                       void (*visit)(struct slot *slot, void *context), void *context,
+                       unsigned rounds)
 {
-    unsigned rounds = slots_is_inside(set) ? 0 : DUET_RWLOCK ? ROUNDS_OF_PATIENCE : UINT_MAX;
     for (uint32_t number = 0; number < slots_in_all(set); number++) {
         struct slot *slot = slot_at(set, number);
-        if (slot == NULL || slot_is_own(slot) || !revoke(slot, thread_self(), rounds))
+        if (slot == NULL || slot_is_own(slot) || (wanted != NULL && !wanted(slot, context)) ||
+            !revoke(slot, thread_self(), rounds))
             continue;
         visit(slot, context);
         slot_release(slot);
     }
+}
+
+void slots_visit(struct slot_set *set, void (*visit)(struct slot *slot, void *context),
+                 void *context)
+{
+    unsigned rounds = slots_is_inside(set) ? 0 : DUET_RWLOCK ? ROUNDS_OF_PATIENCE : UINT_MAX;
+    visit_each(set, NULL, visit, context, rounds);
+}
+
+void slots_visit_free(struct slot_set *set, bool (*wanted)(struct slot *slot, void *context),
+                      void (*visit)(struct slot *slot, void *context), void *context)
+{
+    visit_each(set, wanted, visit, context, 0);
 }
 
 void slots_fork_prepare(struct slot_set *set)

@@ -69,9 +69,9 @@ struct slot_set {
         .first = (char *)(storage), .stride = sizeof *(storage)                                    \
     }
 
-/* What is kept of each thread: all the thread-local storage of the library, but for a word of the
- * checked build. It starts as zeros and not as addresses of something, since the loader calls resolvers of IFUNCs, and they
- * call malloc, before it fills in what thread-local variables start with. */
+/* What is kept of each thread here; a few words more are bound.c's, cpus.c's, and an engine's. It
+ * starts as zeros and not as addresses of something, since the loader calls resolvers of IFUNCs,
+ * and they call malloc, before it fills in what thread-local variables start with. */
 struct slot_thread {
     struct slot *current; /* NULL: it has none yet */
     void *companion;      /* a word for the layers above */
@@ -133,8 +133,9 @@ struct slot *slot_take(struct slot_set *set);
 /* Gives the thread its first current slot, without taking it, unless it has one. */
 void slots_bind(struct slot_set *set);
 
-/* How long slot_take_other waits for a slot that is wanted and busy, in rounds of back-off: hardly at
- * all; or through all pauses, and some yields that let a thread that was preempted in it get on. */
+/* How long slot_take_other waits for a slot that is wanted and busy, in rounds of back-off: hardly
+ * at all; or through all pauses, and some yields that let a thread that was preempted in it get
+ * on. */
 #define SLOTS_SHORT_WAIT 1
 #define SLOTS_LONG_WAIT 8
 
@@ -178,6 +179,11 @@ uint32_t slots_count(struct slot_set *set);
  * others are in, since they may wait for this thread. */
 void slots_visit(struct slot_set *set, void (*visit)(struct slot *slot, void *context),
                  void *context);
+
+/* As slots_visit, but only of slots that `wanted` says yes of, and that nobody is in: nobody is
+ * waited for. It is asked of slots that others may be in. */
+void slots_visit_free(struct slot_set *set, bool (*wanted)(struct slot *slot, void *context),
+                      void (*visit)(struct slot *slot, void *context), void *context);
 
 /* Around fork. Slots in which the forking thread itself was interrupted (fork in a signal handler)
  * stay as they are. A thread that does not leave its slot for long, since it is in a signal handler

@@ -153,8 +153,8 @@ static bool purge_records(struct meta_pool *pool, uint32_t last, uint32_t end)
     return purged;
 }
 
-/* Others may read records that they found in the stack before it was taken: what they read means nothing
- * then, since the stack's count has changed. */
+/* Others may read records that they found in the stack before it was taken: what they read means
+ * nothing then, since the stack's count has changed. */
 bool metas_trim(struct meta_pool *pool)
 {
     lock_take(&pool->lock);

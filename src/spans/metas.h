@@ -61,8 +61,8 @@ struct meta *meta_take(struct meta_pool *pool);
 /* Wipes the record. It must be in use and not be named anywhere any more. */
 void meta_give(struct meta_pool *pool, struct meta *meta);
 
-/* Returns the pages of free records with the highest indices to the OS; these records are as if they had
- * never been. Says whether there were any. */
+/* Returns the pages of free records with the highest indices to the OS; these records are as if
+ * they had never been. Says whether there were any. */
 bool metas_trim(struct meta_pool *pool);
 
 /* Indices run from 1 to this. */

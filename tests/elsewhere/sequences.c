@@ -1,7 +1,7 @@
 /*
  * The restartable sequences of slots/cpus.h on a machine that has none: with a registration that no
- * kernel knows of, nothing restarts them, but what they do is seen. unit.cpus does the same, and more,
- * where there is a cmocka.
+ * kernel knows of, nothing restarts them, but what they do is seen. unit.cpus does the same, and
+ * more, where there is a cmocka.
  */
 #include "slots/cpus.h"
 

@@ -1,8 +1,8 @@
 /*
- * vfork from a process with threads in the middle of malloc, whose children allocate before they go:
- * what POSIX forbids and real programs do (they open a directory to close the files that it lists).
- * A child runs in its parent's memory, on a CPU of its own. If it took its parent's place in a slot
- * while another thread is there, a block would be handed out twice.
+ * vfork from a process with threads in the middle of malloc, whose children allocate before they
+ * go: what POSIX forbids and real programs do (they open a directory to close the files that it
+ * lists). A child runs in its parent's memory, on a CPU of its own. If it took its parent's place
+ * in a slot while another thread is there, a block would be handed out twice.
  *
  * Usage: vfork_storm CHILDREN
  */

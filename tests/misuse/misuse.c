@@ -316,7 +316,8 @@ static unsigned char *overflow(size_t size, size_t count)
     return accuse(cell);
 }
 
-/* The largest request that a cell of the class of 100 serves: what lies behind is not the cell's. */
+/* The largest request that a cell of the class of 100 serves: what lies behind is not the
+ * cell's. */
 static size_t filling_size(void)
 {
     enum { HEADER_BYTES = 4 };

@@ -2,9 +2,9 @@
  * How the engine duet returns cells to their groups without a lock, and releases groups: the model
  * of src/engine/duet/group.c and depot.c, whose names it has, without prefixes.
  *
- * Two processes of `returner`, or three, do what any thread may: depot_return, where the home's lock
- * cannot be had. `holder` is whoever has it: it settles, takes cells and puts cells back, unlists,
- * releases and makes groups, in any order
+ * Two processes of `returner`, or three, do what any thread may: depot_return, where the home's
+ * lock cannot be had. `holder` is whoever has it: it settles, takes cells and puts cells back,
+ * unlists, releases and makes groups, in any order
  * and for ever. The lock lets one in at a time, so one process stands for all who ever have it, and
  * n threads can do nothing that n returners and the holder cannot. Magazines, the program, and a
  * purge with the lock let go are `out`: any returner may be given any cell that is there.
@@ -340,8 +340,8 @@ inline take_cells(cells)
 #endif
 }
 
-/* What the program has goes back at once: into avail, and out of the count, in the same change of the
- * state in which a FULL group is so no more. */
+/* What the program has goes back at once: into avail, and out of the count, in the same change of
+ * the state in which a FULL group is so no more. */
 inline put_back(cells)
 {
     d_step {

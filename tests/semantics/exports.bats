@@ -91,7 +91,8 @@ exported() {
 }
 
 # Which shared slot a thread is in, and duet: which one is its own, what is looked at in place of a
-# registration, and whether a child of vfork is there. The checked build also keeps which locks a thread holds.
+# registration, and whether a child of vfork is there. The checked build also keeps which locks a
+# thread holds.
 @test "it stays mapped, and takes at most 16 bytes of static TLS (duet: 40; if checked, 8 more)" {
     readelf -d "$DUET_LIBRARY" | grep -q NODELETE
     most=16

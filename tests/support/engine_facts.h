@@ -32,7 +32,8 @@ struct engine_facts {
      * else one of more than a page may be refused. */
     bool moves_at_any_alignment;
 
-    /* Blocks that are as long have a mapping of their own, which duet_remap moves. A power of two. */
+    /* Blocks that are as long have a mapping of their own, which duet_remap moves. A power of
+     * two. */
     size_t mapped_bytes;
 
     /* A thread has a slot of its own, as long as there are any, and those that come later share as

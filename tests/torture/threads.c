@@ -133,7 +133,8 @@ static void run_at_once(size_t count)
 
 enum { HANDED_BYTES = 100, MAILBOXES = 1024 };
 
-/* Were they lost, they would be more than may be resident; under a sanitizer nothing is measured. */
+/* Were they lost, they would be more than may be resident; under a sanitizer nothing is
+ * measured. */
 #define HANDED_AT_LEAST ((size_t)(UNDER_SANITIZER ? 50000 : 1000000))
 
 #define HANDED_RESIDENT_MOST ((size_t)64 << 20) /* live are 1,024 cells of 100 bytes at most */

@@ -121,8 +121,8 @@ static void a_stack_gives_back_in_turn(void **state)
 }
 
 #if CPUS_POSSIBLE
-/* With a registration that nobody knows of but us: nothing restarts the sequences then, but what they
- * do is seen also where there are none, such as under qemu. */
+/* With a registration that nobody knows of but us: nothing restarts the sequences then, but what
+ * they do is seen also where there are none, such as under qemu. */
 static void the_sequences_do_what_they_say(void **state)
 {
     (void)state;

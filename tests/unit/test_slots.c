@@ -75,6 +75,32 @@ static void a_visit_comes_to_every_slot_but_those_it_was_interrupted_in(void **s
     slot_release(held);
 }
 
+static bool is_even(struct slot *slot, void *context)
+{
+    (void)context;
+    return ((struct place *)slot)->entries % 2 == 0;
+}
+
+static void free_slots_are_visited_where_they_are_wanted(void **state)
+{
+    (void)state;
+    uint32_t visits = 0, all = slots_in_all(&set);
+    slots_visit_free(&set, is_even, count_visit, &visits);
+    assert_int_equal(visits, all);
+    struct place *place = (struct place *)slot_take(&set);
+    place->entries++; /* odd */
+    slot_release(&place->head);
+    visits = 0;
+    slots_visit_free(&set, is_even, count_visit, &visits);
+    assert_int_equal(visits, all - 1);
+    place->entries--;
+    store_relaxed(&place->head.owner, (uintptr_t)&visits); /* another thread is in it for ever */
+    visits = 0;
+    slots_visit_free(&set, is_even, count_visit, &visits);
+    assert_int_equal(visits, all - 1);
+    store_release(&place->head.owner, 0);
+}
+
 /* In the middle of things, so that others come upon them. */
 static void sched_yield_sometimes(int i)
 {
@@ -260,6 +286,7 @@ int main(void)
         cmocka_unit_test(at_least_two_and_as_many_as_cpus),
         cmocka_unit_test(nested_operations_never_wait),
         cmocka_unit_test(a_visit_comes_to_every_slot_but_those_it_was_interrupted_in),
+        cmocka_unit_test(free_slots_are_visited_where_they_are_wanted),
         cmocka_unit_test(one_thread_at_a_time),
         cmocka_unit_test(readers_and_owners_exclude_each_other),
         cmocka_unit_test(what_is_borrowed_is_owned_until_it_is_returned),

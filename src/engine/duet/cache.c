@@ -11,7 +11,7 @@ void cache_prepare(struct cache *cache, size_t home)
         return;
     cache_abandon(cache);
     cache->home = (uint8_t)home;
-    cache->ready = true;
+    store_release(&cache->ready, true); /* a sweep may look */
 }
 
 void cache_abandon(struct cache *cache)

@@ -1,18 +1,19 @@
 /*
  * A cache: what a slot holds, a magazine of each class.
  *
- * A class begins with no magazine of its own, then has one of 26 cells at most, which doubles each time it
- * runs empty or full, as far as a class may hold and the slot's budget lasts; where the budget does
- * not, classes that ran empty or full less often lately give way and are halved. At its largest a
- * magazine that is full passes on its older half, and one that is empty takes half: so neither comes
- * again at once. What is passed on goes to the shelves (magazine.h) or, where these are full, back
- * to the groups; what is taken comes from there.
+ * A class begins with no magazine of its own, then has one of 26 cells at most, which doubles each
+ * time it runs empty or full, as far as a class may hold and the slot's budget lasts; where the
+ * budget does not, classes that ran empty or full less often lately give way and are halved. At its
+ * largest a magazine that is full passes on its older half, and one that is empty takes half: so
+ * neither comes again at once. What is passed on goes to the shelves (magazine.h) or, where these
+ * are full, back to the groups; what is taken comes from there.
  *
- * Concurrency: a cache is *held* by who has its slot, or has stopped it; or it is that of a CPU, and
- * others use it at any moment. So every change of a magazine, but for popping and pushing, takes it
- * out, leaving none in its place, changes it in private, and puts it back: into the cache of whatever
- * CPU the thread is on by then. Two that so meet are one too many, and one is passed on. The numbers
- * by which sizes are chosen may lose a count to such a meeting; `bytes` is late at most.
+ * Concurrency: a cache is *held* by who has its slot, or has stopped it; or it is that of a CPU,
+ * and others use it at any moment. So every change of a magazine, but for popping and pushing,
+ * takes it out, leaving none in its place, changes it in private, and puts it back: into the cache
+ * of whatever CPU the thread is on by then. Two that so meet are one too many, and one is passed
+ * on. The numbers by which sizes are chosen may lose a count to such a meeting; `bytes` is late at
+ * most.
  */
 #ifndef DUET_ENGINE_DUET_CACHE_H
 #define DUET_ENGINE_DUET_CACHE_H
@@ -29,8 +30,8 @@
 #include "engine/duet/magazine.h"
 #include "slots/cpus.h"
 
-/* What all magazines of a slot may hold together. Beyond it none grows; a class that has none gets one of
- * the least size, or what the shelves have, all the same. */
+/* What all magazines of a slot may hold together. Beyond it none grows; a class that has none gets
+ * one of the least size, or what the shelves have, all the same. */
 #define CACHE_MOST_BYTES ((size_t)(DUET_TINY ? 16 << 10 : 1 << 20))
 
 struct cache {
@@ -65,9 +66,9 @@ ALWAYS_INLINE void *cache_pop(struct cache *cache, size_t kind)
     return cell;
 }
 
-/* False: the magazine is full, or the cell is on top of it already; nothing was done. The cell is stored
- * before the top that counts it, for who interrupts us and for who revokes the slot. Of a cache that
- * is held. */
+/* False: the magazine is full, or the cell is on top of it already; nothing was done. The cell is
+ * stored before the top that counts it, for who interrupts us and for who revokes the slot. Of a
+ * cache that is held. */
 ALWAYS_INLINE bool cache_push(struct cache *cache, void *cell, size_t kind)
 {
     void **top = cache->tops[kind];

@@ -1,7 +1,7 @@
 /*
  * The checked build's second book: which cells are handed out, a bit each, apart from the masks, in
- * the group's record. It finds every cell that is handed out twice, and every double free at once. In
- * other builds nothing is left of this.
+ * the group's record. It finds every cell that is handed out twice, and every double free at once.
+ * In other builds nothing is left of this.
  */
 #ifndef DUET_ENGINE_DUET_CHECK_H
 #define DUET_ENGINE_DUET_CHECK_H

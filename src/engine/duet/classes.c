@@ -1,7 +1,7 @@
 #include "engine/duet/classes.h"
 
-/* Rows from the largest down: a later row of the table overrides an earlier one, so each length ends
- * with the least class that holds it. */
+/* Rows from the largest down: a later row of the table overrides an earlier one, so each length
+ * ends with the least class that holds it. */
 #pragma GCC diagnostic ignored "-Woverride-init"
 #ifdef __clang__
 #pragma clang diagnostic ignored "-Winitializer-overrides"

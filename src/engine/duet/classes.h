@@ -2,12 +2,12 @@
  * The size classes of duet: the one place to change one.
  *
  * Up to 128 bytes a class every 16, then eight for each doubling up to 1 KiB: at most 12.5 % of a
- * cell is lost from there on. Above, a class is a group of some blocks divided by a whole number and
- * rounded down to 16: hardly any tail, and at most 12.5 % lost up to 2 KiB, 14.2 % beyond. What is
- * longer than 64 KiB is an extent (large_memory.h).
+ * cell is lost from there on. Above, a class is a group of some blocks divided by a whole number
+ * and rounded down to 16: hardly any tail, and at most 12.5 % lost up to 2 KiB, 14.2 % beyond. What
+ * is longer than 64 KiB is an extent (large_memory.h).
  *
- * Two numbers for one thing: a *class* counts from 0, a *kind* is class + 1, which is also the byte in
- * the address table; kind 0 is memory that is not ours.
+ * Two numbers for one thing: a *class* counts from 0, a *kind* is class + 1, which is also the byte
+ * in the address table; kind 0 is memory that is not ours.
  */
 #ifndef DUET_ENGINE_DUET_CLASSES_H
 #define DUET_ENGINE_DUET_CLASSES_H
@@ -135,10 +135,11 @@ struct duet_kind {
 
 #define DUET_INVERSE_SHIFT 31
 
-/* An offset n below a group's bytes is that of a cell just if n * inverse, modulo 2^32, is below the
- * limit. The inverse is ceil(2^32 / bytes) = (2^32 + e) / bytes, so that of cell number k leaves k * e,
- * and every other offset more than inverse - bytes, which is more than cells * e: the limit, or 1 where
- * e is 0, and there is no tail then. (After D. Lemire, 'Faster remainder by direct computation'.) */
+/* An offset n below a group's bytes is that of a cell just if n * inverse, modulo 2^32, is below
+ * the limit. The inverse is ceil(2^32 / bytes) = (2^32 + e) / bytes, so that of cell number k
+ * leaves k * e, and every other offset more than inverse - bytes, which is more than cells * e: the
+ * limit, or 1 where e is 0, and there is no tail then. (After D. Lemire, 'Faster remainder by
+ * direct computation'.) */
 struct duet_divisor {
     uint32_t inverse;
     uint32_t limit;
@@ -149,8 +150,8 @@ struct duet_tables {
     /* The kind that serves a length, by its units, rounded up. */
     uint8_t kind_of[DUET_MOST_BYTES / DUET_UNIT + 1];
 
-    /* By the address table's byte; zeros where a group is more than one block, and for all that is no
-     * cell. See duet_is_cell. */
+    /* By the address table's byte; zeros where a group is more than one block, and for all that is
+     * no cell. See duet_is_cell. */
     struct duet_divisor divisors[256];
 
     struct duet_kind kinds[DUET_KINDS];

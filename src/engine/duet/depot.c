@@ -11,8 +11,8 @@
  * free here and there does not make every refill a long walk. */
 #define REFILL_VISITS 8
 
-/* Cells that go back under one hold of a lock: so many that taking it does not count, and so few that
- * others get it soon. */
+/* Cells that go back under one hold of a lock: so many that taking it does not count, and so few
+ * that others get it soon. */
 #define RETURNED_AT_ONCE 128
 
 /* ---- Lists; the home's lock is held -------------------------------------------------------- */
@@ -63,8 +63,8 @@ static void list_again(struct group *group)
 }
 
 /* Of a listed group with nothing in avail: unlists it, if nothing has come back either. The flag is
- * set against the state as it was before the look at `freed`, so a cell that comes back meanwhile is
- * either seen, or makes the change fail, or its returner sees the flag. */
+ * set against the state as it was before the look at `freed`, so a cell that comes back meanwhile
+ * is either seen, or makes the change fail, or its returner sees the flag. */
 static void set_full(struct group *group)
 {
     for (;;) {
@@ -128,13 +128,13 @@ static bool make_group(struct home *home, size_t kind)
     group->cells = duet_tables.kinds[kind].cells;
     group->words = (uint8_t)group_words(kind);
     group->list = GROUP_UNLISTED;
-    group->base = span.start;
     group->segment = span.segment;
     group->purged = span.zeroed ? UINT32_MAX : 0;
     for (size_t word = 0; word < group->words; word++) {
         size_t left = group->cells - word * MASK_BITS;
         group_avail(group)[word] = left >= MASK_BITS ? UINT64_MAX : ((uint64_t)1 << left) - 1;
     }
+    store_release(&group->base, span.start); /* from here on it can be mended: depots_mend */
     table_set(span.start, span.blocks, (uint8_t)kind, group->head.index);
     list_add(group, 0);
     home->depots[kind].groups++;
@@ -191,9 +191,9 @@ static void release_all(struct home *home)
             depot_release_group(group);
 }
 
-/* Before memory is mapped for one more group: gives back a wholly free one of as many blocks, of any
- * class, or else all that are wholly free. One, since the others may soon be wanted by their own; that
- * which became so last, as far as is known, since it is in the CPU's caches. */
+/* Before memory is mapped for one more group: gives back a wholly free one of as many blocks, of
+ * any class, or else all that are wholly free. One, since the others may soon be wanted by their
+ * own; that which became so last, as far as is known, since it is in the CPU's caches. */
 static void release_for(struct home *home, size_t blocks)
 {
     bool others = false;
@@ -312,8 +312,9 @@ size_t depot_take(size_t number, size_t kind, void **cells, size_t want)
 
 /* ---- Returning ----------------------------------------------------------------------------- */
 
-/* The first cells, as far as they are of this group, with the lock held. If it was in no list it is in
- * one now; if it is wholly free, in that where it will be looked for. Else it stays where it is. */
+/* The first cells, as far as they are of this group, with the lock held. If it was in no list it is
+ * in one now; if it is wholly free, in that where it will be looked for. Else it stays where it
+ * is. */
 static size_t put_back(struct group *group, void *const *cells, size_t count)
 {
     size_t run = group_put_back(group, cells, count);
@@ -422,40 +423,97 @@ void depots_fork_end(void)
     homes_fork_end();
 }
 
-static void push_if_queued(struct group *group, void *context)
+/* ---- In the child: what others left half done ---------------------------------------------- */
+
+/* Two things can be in the middle of a change. A home that fork could not have: its lists are made
+ * anew, of its groups. And a group to which somebody was returning cells, which needs no lock: its
+ * masks are right at every moment, since each cell has its bit in one of them or belongs to
+ * somebody, and so the counts are made of them. Nothing is written that is right already: the page
+ * would be copied. */
+
+static bool leads_to(const char *block, const struct group *group)
+{
+    return table_class(block) == group->kind && table_meta(block) == group->head.index;
+}
+
+/* Whether it had been made, and was not being released. Else nobody has a cell of it. */
+static bool is_whole(const struct group *group)
+{
+    size_t blocks = duet_tables.kinds[group->kind].blocks, leading = 0;
+    for (size_t i = 0; i < blocks; i++)
+        leading += leads_to(group->base + i * BLOCK_BYTES, group);
+    return leading > 0 && leading == blocks;
+}
+
+/* Its span may be another's already, and is left: if it was nobody's yet, it is lost. */
+static void forget(struct group *group)
+{
+    for (size_t i = 0; i < duet_tables.kinds[group->kind].blocks; i++)
+        if (leads_to(group->base + i * BLOCK_BYTES, group))
+            table_clear(group->base + i * BLOCK_BYTES, 1);
+    meta_give(group_pool(group->kind), &group->head);
+}
+
+/* In no list, as a group that is FULL, and on the stack, from which it comes to the right one. */
+static void list_anew(struct group *group)
+{
+    uint32_t bit = (uint32_t)1 << group->home;
+    if ((load_relaxed(&homes_with_groups) & bit) == 0)
+        or_relaxed(&homes_with_groups, bit);
+    group->list = GROUP_UNLISTED;
+    group->next = group->previous = 0;
+    group->first = 0;
+    depot_of(group)->groups++;
+    or_relaxed(&group->state, GROUP_FULL | GROUP_QUEUED);
+}
+
+/* Whoever was about to count cells will not do so any more, and might have queued the group. */
+static void count_anew(struct group *group)
+{
+    uint64_t state = load_relaxed(&group->state), taken = group->cells, returned = 0;
+    for (size_t word = 0; word < group->words; word++) {
+        taken -= (uint64_t)__builtin_popcountll(group_avail(group)[word]);
+        returned += (uint64_t)__builtin_popcountll(load_relaxed(&group_freed(group)[word]));
+    }
+    uint64_t counts = taken * GROUP_TAKEN + returned * GROUP_RETURNED;
+    if (counts != (state & ~(GROUP_FULL | GROUP_QUEUED)))
+        store_relaxed(&group->state, counts | (state & GROUP_FULL) | GROUP_QUEUED);
+}
+
+static void mend(struct group *group, void *context)
 {
     (void)context;
+    if (!home_is_held_for_fork(group->home)) {
+        if (!is_whole(group)) {
+            forget(group);
+            return;
+        }
+        list_anew(group);
+    }
+    count_anew(group);
     if ((load_relaxed(&group->state) & GROUP_QUEUED) != 0)
         group_push_returned(group);
 }
 
-/* Whoever was in such a home was in the middle of something: its lists are made anew, of all its groups. */
-static void list_anew(struct group *group, void *context)
-{
-    (void)context;
-    if ((homes_held_for_fork() >> group->home & 1) != 0)
-        return;
-    group->list = GROUP_UNLISTED;
-    group->next = group->previous = 0;
-    depot_of(group)->groups++;
-    or_relaxed(&group->state, GROUP_QUEUED);
-}
-
+/* Its blanks are lost: one of them may have been on its way to a group, or from it. */
 static void abandon(struct home *home)
 {
+    check(!latch_is_own(&home->latch));
     memset(home->depots, 0, sizeof home->depots);
     home->blank_count = 0;
     latch_renew(&home->latch);
 }
 
+/* A group that is QUEUED may be on its depot's stack, or have been about to come there: all are put
+ * there again. */
 void depots_mend(void)
 {
     for (size_t number = 0; number < DUET_HOMES; number++) {
-        if ((homes_held_for_fork() >> number & 1) == 0)
+        if (!home_is_held_for_fork(number))
             abandon(&home_array[number]);
         for (size_t kind = 1; kind < DUET_KINDS; kind++)
-            store_relaxed(&home_array[number].depots[kind].returned, 0u);
+            if (load_relaxed(&home_array[number].depots[kind].returned) != 0)
+                store_relaxed(&home_array[number].depots[kind].returned, 0u);
     }
-    groups_visit(list_anew, NULL);
-    groups_visit(push_if_queued, NULL);
+    groups_visit(mend, NULL);
 }

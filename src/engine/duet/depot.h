@@ -1,6 +1,7 @@
 /*
- * Depots: the groups of a class in a home, listed by how full they are. Cells come from the fullest, so
- * that sparse groups drain; what is wholly free goes back (purge.c), and so do free pages of the others.
+ * Depots: the groups of a class in a home, listed by how full they are. Cells come from the
+ * fullest, so that sparse groups drain; what is wholly free goes back (purge.c), and so do free
+ * pages of the others.
  */
 #ifndef DUET_ENGINE_DUET_DEPOT_H
 #define DUET_ENGINE_DUET_DEPOT_H
@@ -12,16 +13,16 @@
 #include "engine/duet/group.h"
 #include "engine/duet/home.h"
 
-/* Up to `want` cells of this kind into `cells`, from this home, then from others, and then from a new
- * group. The last one of them is to be handed out first. 0: no memory. */
+/* Up to `want` cells of this kind into `cells`, from this home, then from others, and then from a
+ * new group. The last one of them is to be handed out first. 0: no memory. */
 size_t depot_take(size_t home, size_t kind, void **cells, size_t want);
 
-/* Returns cells of this kind to their groups, wherever those are. Waits for no lock. Stops the program
- * where one is not a cell, or is there already. */
+/* Returns cells of this kind to their groups, wherever those are. Waits for no lock. Stops the
+ * program where one is not a cell, or is there already. */
 void depot_return(size_t kind, void *const *cells, size_t count);
 
-/* Releases what is wholly free, and purges the free pages of groups in which nothing has changed for
- * `quiet` calls; at most `most` groups. Says whether there was any. */
+/* Releases what is wholly free, and purges the free pages of groups in which nothing has changed
+ * for `quiet` calls; at most `most` groups. Says whether there was any. */
 bool depots_purge(uint8_t quiet, size_t most);
 
 /* All of that at once, and the pages of records that are free for it. */
@@ -41,8 +42,9 @@ void depots_check(void);
 void depots_fork_prepare(void);
 void depots_fork_end(void);
 
-/* In the child, with the locks held: groups that were about to be put on a stack, or taken from one,
- * by a thread that is not there any more, are put in order. */
+/* In the child, where this thread is alone, before the end: homes that could not be had, and groups
+ * that other threads were changing, are put in order. Not where this thread was interrupted in the
+ * middle of such a change itself, and will go on with it. */
 void depots_mend(void);
 
 /* ---- For purge.c; the home's lock is held -------------------------------------------------- */

@@ -48,6 +48,25 @@ void duet_vfork_begin(void);
 __attribute__((used)) static void (*const vfork_is_ours)(void) = duet_vfork_begin;
 #endif
 
+/* ---- Operations under way ------------------------------------------------------------------ */
+
+/* Those of this thread: one, and as many more as signal handlers began in the middle of it. Fast
+ * paths are none, since who is interrupted in one has begun nothing with groups. Nothing else tells
+ * it: in a CPU's slot nobody leaves a mark. */
+static __thread uint32_t under_way;
+
+static void begin_operation(void)
+{
+    store_relaxed(&under_way, under_way + 1);
+    fence_signal();
+}
+
+static void end_operation(void)
+{
+    fence_signal();
+    store_relaxed(&under_way, under_way - 1);
+}
+
 /* ---- Slots ------------------------------------------------------------------------------- */
 
 static void prepare_cpu(void *slot, size_t number)
@@ -116,6 +135,7 @@ struct entered {
 static struct entered enter(void)
 {
     struct entered entered = {0};
+    begin_operation();
     bool by_cpu = cpus_are_mine(&duet_cpus);
     if (by_cpu && (entered.use.cache = cpus_slot_now(&duet_cpus)) != NULL) {
         entered.use.cpus = &duet_cpus;
@@ -143,6 +163,7 @@ static void leave(const struct entered *entered)
     else if (entered->shared != NULL)
         slot_release(entered->shared);
     sweep_now_and_then();
+    end_operation();
 }
 
 /* ---- Allocating and freeing -------------------------------------------------------------- */
@@ -192,12 +213,17 @@ size_t engine_free_slow(void *ptr, const char *call)
 
 bool engine_trim(void)
 {
-    return sweep_everything();
+    begin_operation();
+    bool trimmed = sweep_everything();
+    end_operation();
+    return trimmed;
 }
 
 void engine_tick(void)
 {
+    begin_operation();
     sweep_if_due();
+    end_operation();
 }
 
 static void choose_slots(const struct engine_options *options)
@@ -227,8 +253,14 @@ void engine_configure(const struct engine_options *options)
 
 /* ---- Fork -------------------------------------------------------------------------------- */
 
+/* As it was before the fork: this thread was interrupted in an operation, which goes on in parent
+ * and child; there was no other thread. */
+static bool was_interrupted, was_alone;
+
 void engine_fork_prepare(void)
 {
+    was_interrupted = under_way > 0;
+    was_alone = thread_is_alone();
     cpus_fork_prepare(&duet_cpus);
     bound_fork_prepare(&duet_bound);
     slots_fork_prepare(&duet_shared);
@@ -260,11 +292,13 @@ static void abandon_bound(struct bound_slot *slot)
     cache_abandon(cache_of_bound(slot));
 }
 
-/* An operation that this thread itself was interrupted in goes on after the fork: then the groups are
- * left as it left them. */
+/* An operation that was interrupted finds the groups as it left them. So they stay as others left
+ * them, too: homes that could not be had are nobody's any more. */
 void engine_fork_end_child(void)
 {
-    if (!bound_is_inside() && !slots_is_inside(&duet_shared) && !sweep_is_inside())
+    if (was_interrupted)
+        homes_lose();
+    else if (!was_alone)
         depots_mend();
     sweep_fork_child();
     release_locks();
@@ -302,11 +336,13 @@ void engine_count(struct engine_count *count)
 {
     struct cached cached = {0, 0};
     struct depots_count depots;
+    begin_operation();
     cpus_visit(&duet_cpus, NULL, count_cpu, &cached);
     bound_visit(&duet_bound, NULL, count_bound, &cached);
     slots_visit(&duet_shared, count_shared, &cached);
     struct transfer_count transfers = transfer_count();
     depots_count(&depots);
+    end_operation();
     size_t free_cells = min_size(depots.free_cells + cached.cells + transfers.cells, depots.cells);
     size_t free_bytes =
         min_size(depots.free_bytes + cached.bytes + transfers.bytes, depots.cell_bytes);

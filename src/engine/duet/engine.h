@@ -2,24 +2,25 @@
  * The engine duet: SMP's slots in front, mallocng's groups behind. Start reading here.
  *
  *   malloc   class from a table; pop the magazine that the slot has of the class.
- *   free     class from the address table; verify that a cell begins there, with one multiplication;
- *            push onto the magazine of the slot.
+ *   free     class from the address table; verify that a cell begins there, with one
+ *            multiplication; push onto the magazine of the slot.
  *
- * No lock, no atomic read-modify-write, no touch of the freed cell or of its group's meta. A cell goes to
- * the slot of who frees it, wherever it came from (SmpAllocator). Behind the magazines:
+ * No lock, no atomic read-modify-write, no touch of the freed cell or of its group's meta. A cell
+ * goes to the slot of who frees it, wherever it came from (SmpAllocator). Behind the magazines:
  *
- *   slots      the CPU's, in a sequence that the kernel restarts if it is interrupted (slots/cpus.h).
- *              Where there is no such thing one for each thread as long as they last, entered with
- *              plain stores (slots/bound.h). Who finds his own taken shares those of slots/slots.h.
+ *   slots      the CPU's, in a sequence that the kernel restarts if it is interrupted
+ *              (slots/cpus.h). Where there is no such thing one for each thread as long as they
+ *              last, entered with plain stores (slots/bound.h). Who finds his own taken shares
+ *              those of slots/slots.h.
  *   magazines  grow with use, within a budget (cache.h).
  *   shelves    whole magazines on their way between slots, without a lock (magazine.h).
  *   groups     bits in masks, under metas that no overflow of a cell can reach (group.h; mallocng).
  *   the sweep  what lies idle anywhere goes back, by time (sweep.h).
  *   blocks     of more than 64 KiB are extents, or mappings of their own (large_memory.h).
  *
- * What it gives up: a cell that was freed twice is found at once only while it is its magazine's top cell,
- * else when its bits meet; and unless it was handed out again in between. Written-to freed memory is not
- * noticed, but nothing that it holds is believed either.
+ * What it gives up: a cell that was freed twice is found at once only while it is its magazine's
+ * top cell, else when its bits meet; and unless it was handed out again in between. Written-to
+ * freed memory is not noticed, but nothing that it holds is believed either.
  *
  * This header is the engine's half of the contract that heap and front compile against; every
  * engine has one of this name. docs/design.md, 'An engine', says what each part has to do.
@@ -62,8 +63,8 @@ ALWAYS_INLINE bool engine_is_large(size_t length, size_t align)
     return length > DUET_MOST_BYTES || duet_kind_for_aligned(length, align) == 0;
 }
 
-/* Lengths from this one on are not for the fast path: DUET_MOST_BYTES + 1, but 0 before it is known what
- * slots there are. */
+/* Lengths from this one on are not for the fast path: DUET_MOST_BYTES + 1, but 0 before it is known
+ * what slots there are. */
 extern HIDDEN size_t duet_fast_end;
 
 /* With the slot of the thread. */
@@ -129,8 +130,8 @@ ALWAYS_INLINE void *engine_alloc(size_t length, size_t align, size_t *class, boo
     return duet_pop(kind);
 }
 
-/* Where duet_is_cell cannot tell, for one in a group of several blocks, the slow path looks at the meta.
- * False: nothing was done, engine_free_slow is to be called. */
+/* Where duet_is_cell cannot tell, for one in a group of several blocks, the slow path looks at the
+ * meta. False: nothing was done, engine_free_slow is to be called. */
 ALWAYS_INLINE bool duet_free_hot(void *ptr, size_t kind)
 {
     return likely(duet_is_cell(ptr, kind)) && duet_push(ptr, kind);
@@ -157,8 +158,8 @@ ALWAYS_INLINE bool engine_free_sized(void *ptr, size_t length, size_t align, siz
 COLD void *engine_alloc_slow(size_t length, size_t align, size_t *class, bool *zeroed);
 
 /* As engine_free, for every case. Returns the cell's class; ENGINE_CLASSES for what may be a large
- * block, of which nothing was done. Stops the program, in the name of `call`, where ptr is in a group
- * and not the start of a cell. */
+ * block, of which nothing was done. Stops the program, in the name of `call`, where ptr is in a
+ * group and not the start of a cell. */
 COLD size_t engine_free_slow(void *ptr, const char *call);
 
 /* The class that engine_free_slow would return. */
@@ -195,7 +196,8 @@ static inline bool engine_resize(void *cell, size_t class, size_t length, size_t
 /* Returns what can be returned to the OS; says whether there was anything. */
 bool engine_trim(void);
 
-/* What is to be done ten times a second, if anybody calls: the sweep. Slow operations do it, too. */
+/* What is to be done ten times a second, if anybody calls: the sweep. Slow operations do it,
+ * too. */
 void engine_tick(void);
 
 #endif

@@ -103,8 +103,8 @@ unsigned group_part_shift(size_t kind)
     return (unsigned)highest_bit(least);
 }
 
-/* From the first to the last of the cells that are taken. A part between them that none of them is in
- * has cells that are on their way back; to purge it again costs a call. */
+/* From the first to the last of the cells that are taken. A part between them that none of them is
+ * in has cells that are on their way back; to purge it again costs a call. */
 static void forget_purge(struct group *group, const char *first, const char *last)
 {
     unsigned shift = group_part_shift(group->kind);
@@ -247,9 +247,9 @@ size_t group_return(struct group *group, void *const *cells, size_t count)
     return run;
 }
 
-/* Only the lock's holder changes FULL: a group in no list has it, and has it no more. It may be QUEUED
- * all the same, and come up from the stack listed. What came back without the lock is merged, or nobody
- * would notice that all is back. */
+/* Only the lock's holder changes FULL: a group in no list has it, and has it no more. It may be
+ * QUEUED all the same, and come up from the stack listed. What came back without the lock is
+ * merged, or nobody would notice that all is back. */
 size_t group_put_back(struct group *group, void *const *cells, size_t count)
 {
     size_t run = return_run(group, cells, count, true);

@@ -3,18 +3,19 @@
  * groups of a class.
  *
  * A group is a span of one to 32 blocks (classes.h). Its meta has two masks, a bit for each cell:
- * `avail`, cells to be handed out, which belongs to whoever holds the home's lock; and `freed`, cells
- * that came back, which anybody ors bits into without a lock. When `avail` runs out, `freed` is
- * exchanged for zeros and becomes `avail`. (mallocng's masks.) Who returns cells while nobody has the
- * lock takes it and puts them into `avail` at once, which costs less. A cell that is not in `avail` is
- * *taken*: somebody has it, or it lies in a magazine, or it was returned and waits in `freed`.
+ * `avail`, cells to be handed out, which belongs to whoever holds the home's lock; and `freed`,
+ * cells that came back, which anybody ors bits into without a lock. When `avail` runs out, `freed`
+ * is exchanged for zeros and becomes `avail`. (mallocng's masks.) Who returns cells while nobody
+ * has the lock takes it and puts them into `avail` at once, which costs less. A cell that is not in
+ * `avail` is *taken*: somebody has it, or it lies in a magazine, or it was returned and waits in
+ * `freed`.
  *
  * The state of a group is one word: how many cells have been returned to `freed`, how many are
- * taken, and two flags. Who returns cells to `freed` first ors their bits and then, in one change of
- * that word, counts them; if by this a group that nobody looks at has cells again (FULL), or all cells
- * are back, the same change sets QUEUED, and only who has set QUEUED touches the group again, to push
- * it on the depot's stack of returned groups. So a group whose counts say that all is back, and which
- * is not QUEUED, is nobody's but the lock's holder's, who may release it.
+ * taken, and two flags. Who returns cells to `freed` first ors their bits and then, in one change
+ * of that word, counts them; if by this a group that nobody looks at has cells again (FULL), or all
+ * cells are back, the same change sets QUEUED, and only who has set QUEUED touches the group again,
+ * to push it on the depot's stack of returned groups. So a group whose counts say that all is back,
+ * and which is not QUEUED, is nobody's but the lock's holder's, who may release it.
  *
  *              takes cells, lock held                 all taken, none came back
  *      LISTED ───────────────────────── LISTED ──────────────────────────────── FULL
@@ -28,8 +29,8 @@
  *
  * A depot lists its groups by how full they are, and takes from the fullest, so that sparse ones
  * drain; wholly free ones stay with it until the home needs one for another class, or until a sweep
- * finds them idle. A home has a depot for each class, and one lock for all of them; a group stays in
- * its home. Nothing here is hot: between the slots and the depots are magazines.
+ * finds them idle. A home has a depot for each class, and one lock for all of them; a group stays
+ * in its home. Nothing here is hot: between the slots and the depots are magazines.
  */
 #ifndef DUET_ENGINE_DUET_GROUP_H
 #define DUET_ENGINE_DUET_GROUP_H
@@ -49,8 +50,8 @@
 #define MASK_BITS 64
 #define GROUP_MOST_WORDS ((DUET_MOST_CELLS + MASK_BITS - 1) / MASK_BITS)
 
-/* The state's fields. Returned cells are counted modulo 2^32: a merge may count a cell off before the
- * one who returned it has counted it. */
+/* The state's fields. Returned cells are counted modulo 2^32: a merge may count a cell off before
+ * the one who returned it has counted it. */
 #define GROUP_FULL ((uint64_t)1)   /* in no list: no cell was to be had */
 #define GROUP_QUEUED ((uint64_t)2) /* on the stack of returned groups, or about to be */
 #define GROUP_TAKEN ((uint64_t)4)
@@ -100,8 +101,8 @@ ALWAYS_INLINE uint64_t *group_book(struct group *group)
     return group->masks + 2 * (size_t)group->words;
 }
 
-/* The group of a cell, by an address in a block of this kind. Stops the program, in the name of `call`,
- * where the table and the meta do not vouch for each other. */
+/* The group of a cell, by an address in a block of this kind. Stops the program, in the name of
+ * `call`, where the table and the meta do not vouch for each other. */
 struct group *group_of(const void *ptr, size_t kind, const char *call);
 
 /* The number of the cell that begins at ptr. DUET_MOST_CELLS or more: none does. */
@@ -127,9 +128,9 @@ size_t group_span_bytes(size_t kind);
 /* By an index that only we write, so anything but a group of this kind means corruption. */
 struct group *group_at(size_t kind, uint32_t index);
 
-/* With the home's lock held: takes what came back over into avail; takes up to `want` cells out of it,
- * lowest addresses first, writes them downwards from `end`, and returns how many; says whether it, or
- * `freed`, has any. */
+/* With the home's lock held: takes what came back over into avail; takes up to `want` cells out of
+ * it, lowest addresses first, writes them downwards from `end`, and returns how many; says whether
+ * it, or `freed`, has any. */
 void group_merge(struct group *group);
 size_t group_take_cells(struct group *group, void **end, size_t want);
 bool group_has_cells(const struct group *group);
@@ -141,10 +142,10 @@ bool group_is_free(const struct group *group);
 /* Parts have 2^this bytes. */
 unsigned group_part_shift(size_t kind);
 
-/* The first cells go back to this group, as far as they are of it, which the very first is; return how
- * many. They stop the program where one is not a cell, or is there already. group_return needs no lock,
- * and may put the group on its depot's stack. group_put_back is for the lock's holder, who then sees to
- * it that the group is in the right list. */
+/* The first cells go back to this group, as far as they are of it, which the very first is; return
+ * how many. They stop the program where one is not a cell, or is there already. group_return needs
+ * no lock, and may put the group on its depot's stack. group_put_back is for the lock's holder, who
+ * then sees to it that the group is in the right list. */
 size_t group_return(struct group *group, void *const *cells, size_t count);
 size_t group_put_back(struct group *group, void *const *cells, size_t count);
 

@@ -26,14 +26,14 @@ void home_release(struct home *home)
 struct home *home_take(size_t number)
 {
     for (unsigned round = 0;; round++) {
-        size_t own = 0;
+        size_t never = 0;
         for (size_t i = 0; i < DUET_HOMES; i++) {
             struct home *home = &home_array[(number + i) % DUET_HOMES];
             if (home_try_for(home, i == 0 ? TRIES_BEFORE_ANOTHER : 0))
                 return home;
-            own += latch_is_own(&home->latch);
+            never += latch_never_comes(&home->latch);
         }
-        if (own == DUET_HOMES)
+        if (never == DUET_HOMES)
             return NULL;
         os_back_off(round);
     }
@@ -74,7 +74,14 @@ void homes_fork_end(void)
             latch_fork_end(&home_array[number].latch);
 }
 
-unsigned homes_held_for_fork(void)
+bool home_is_held_for_fork(size_t number)
 {
-    return held_for_fork;
+    return (held_for_fork >> number & 1) != 0;
+}
+
+void homes_lose(void)
+{
+    for (size_t number = 0; number < DUET_HOMES; number++)
+        if (!home_is_held_for_fork(number) && !latch_is_own(&home_array[number].latch))
+            latch_lose(&home_array[number].latch);
 }

@@ -37,7 +37,8 @@ struct home {
 
 extern struct home home_array[DUET_HOMES];
 
-/* Those that ever had a group, a bit each: the pages of others are not to be touched for nothing. */
+/* Those that ever had a group, a bit each: the pages of others are not to be touched for
+ * nothing. */
 extern uint32_t homes_with_groups;
 
 /* For who must have a certain home's lock: some 100 ms, the most of it asleep. */
@@ -55,16 +56,18 @@ bool home_try_for(struct home *home, unsigned rounds);
 void home_release(struct home *home);
 
 /* This one, or another if it is long in coming. All of them may be used, however few are in use.
- * NULL: this thread has interrupted itself in each. */
+ * NULL: this thread has interrupted itself in each that is not lost. */
 struct home *home_take(size_t number);
 
 /* Those that can be had, a bit each. One whose holder does not come out is left. */
 unsigned homes_take(void);
 void homes_release(unsigned held);
 
-/* Around fork; homes_held_for_fork says, in between, which could be had. */
+/* Around fork; home_is_held_for_fork says, in between, which could be had. In the child the others
+ * are lost, or made anew (depots_mend), but for those in which this thread interrupted itself. */
 void homes_fork_prepare(void);
 void homes_fork_end(void);
-unsigned homes_held_for_fork(void);
+bool home_is_held_for_fork(size_t number);
+void homes_lose(void);
 
 #endif

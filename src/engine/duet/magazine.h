@@ -1,18 +1,18 @@
 /*
- * Magazines: stacks of free cells of one class, and the two kinds of shelves on which they lie while
- * no slot has them.
+ * Magazines: stacks of free cells of one class, and the two kinds of shelves on which they lie
+ * while no slot has them.
  *
  * A magazine is an array of addresses between two guards: below the cells a NULL, which a pop finds
- * when there are no more, and behind the last place an odd word, which a push finds when there is no
- * room. So a slot needs one word per class, the address of the place above the top cell, and one
+ * when there are no more, and behind the last place an odd word, which a push finds when there is
+ * no room. So a slot needs one word per class, the address of the place above the top cell, and one
  * look at what it is about to take or overwrite. All else is found from there: the odd word tells
  * the magazine's length.
  *
  *   bottom   cells[0]            top                    cells[capacity]
  *   NULL  |  a  |  b  |  c  |  (stale)  |  (stale)  |  2 * capacity + 1
  *
- * They are records of pools (spans/metas.h), of 256 bytes to 16 KiB, apart from the cells, and never
- * unmapped. A freed cell itself is not written to.
+ * They are records of pools (spans/metas.h), of 256 bytes to 16 KiB, apart from the cells, and
+ * never unmapped. A freed cell itself is not written to.
  *
  * Shelves are stacks that need no lock. The head is one word: the handle of the top magazine, and a
  * tag that every change counts up, so that a magazine which has gone and come back is not taken for
@@ -73,8 +73,8 @@ ALWAYS_INLINE bool magazine_is_end(const void *cell)
     return ((uintptr_t)cell & 1) != 0;
 }
 
-/* The magazine that has this top; NULL: magazine_none. Where it is neither empty nor full its places
- * are looked through. Nobody else may have it. */
+/* The magazine that has this top; NULL: magazine_none. Where it is neither empty nor full its
+ * places are looked through. Nobody else may have it. */
 struct magazine *magazine_of_top(void **top);
 
 /* Cells that a magazine of this size has room for, if it is for cells of this kind. */
@@ -87,12 +87,12 @@ bool magazine_may_grow(size_t size, size_t kind);
 struct magazine *magazine_take(size_t size, size_t kind);
 void magazine_give(struct magazine *magazine);
 
-/* Puts a magazine with `count` > 0 cells on its home's shelf of this kind. False: there is as much on
- * the shelves as may be, nothing was done. */
+/* Puts a magazine with `count` > 0 cells on its home's shelf of this kind. False: there is as much
+ * on the shelves as may be, nothing was done. */
 bool transfer_put(size_t home, size_t kind, struct magazine *magazine, size_t count);
 
-/* A magazine with cells, from this home or, where it has none, from any; `count` of it is set. NULL:
- * there is none. */
+/* A magazine with cells, from this home or, where it has none, from any; `count` of it is set.
+ * NULL: there is none. */
 struct magazine *transfer_take(size_t home, size_t kind);
 struct magazine *transfer_take_from(size_t home, size_t kind);
 
@@ -103,8 +103,8 @@ struct transfer_count {
 };
 struct transfer_count transfer_count(void);
 
-/* Whether the shelf has been left alone, with something on it, since the last time this was asked. One
- * thread at a time. */
+/* Whether the shelf has been left alone, with something on it, since the last time this was asked.
+ * One thread at a time. */
 bool transfer_is_idle(size_t home, size_t kind);
 
 void magazines_fork_prepare(void);

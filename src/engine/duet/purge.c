@@ -1,17 +1,18 @@
 /*
- * What is free in groups goes back to the OS: groups that are wholly free, and free pages of the others.
+ * What is free in groups goes back to the OS: groups that are wholly free, and free pages of the
+ * others.
  *
- * Pages are purged without the lock. Meanwhile all of the group's avail is claimed, as if its cells were
- * taken, and comes back afterwards like cells that were freed; so nobody gets one, and the group is not
- * released. A map of purged parts spares the next sweep the calls.
+ * Pages are purged without the lock. Meanwhile all of the group's avail is claimed, as if its cells
+ * were taken, and comes back afterwards like cells that were freed; so nobody gets one, and the
+ * group is not released. A map of purged parts spares the next sweep the calls.
  */
 #include "base/fatal.h"
 #include "engine/duet/depot.h"
 #include "engine/duet/home.h"
 #include "os/os.h"
 
-/* A wholly free group waits no longer than this for cells to be wanted: with its pages it goes to where
- * groups of all classes come from. */
+/* A wholly free group waits no longer than this for cells to be wanted: with its pages it goes to
+ * where groups of all classes come from. */
 #define SWEEPS_BEFORE_RELEASE 2
 
 /* Groups that a sweep sets its mind on under one hold of the lock. */
@@ -87,8 +88,8 @@ static uint32_t purge_parts(char *base, uint32_t parts, unsigned shift)
     return purged;
 }
 
-/* Cells whose bits are in `freed` and not counted yet count as used; while one is counted for the second
- * time and not for the first, there may seem to be more than there are. */
+/* Cells whose bits are in `freed` and not counted yet count as used; while one is counted for the
+ * second time and not for the first, there may seem to be more than there are. */
 static size_t used_cells(const struct group *group)
 {
     uint64_t state = load_relaxed(&group->state);

@@ -1,11 +1,11 @@
 #include "engine/duet/sweep.h"
 
 #include "base/atomics.h"
-#include "base/thread.h"
 #include "engine/duet/caches.h"
 #include "engine/duet/depot.h"
 #include "engine/duet/group.h"
 #include "engine/duet/magazine.h"
+#include "os/latch.h"
 #include "os/os.h"
 #include "spans/extents.h"
 #include "spans/spans.h"
@@ -29,7 +29,7 @@
 
 uint32_t sweep_number;
 static uint64_t last_sweep;
-static uintptr_t sweeper; /* thread_self() of who does one, or 0: one at a time */
+static struct latch sweeper; /* that of who does one: one at a time */
 
 void sweep_cache(const struct cache_use *use)
 {
@@ -38,16 +38,6 @@ void sweep_cache(const struct cache_use *use)
         return;
     store_relaxed(&use->cache->sweep, number);
     cache_decay(use);
-}
-
-static bool become_sweeper(void)
-{
-    return cas_acquire(&sweeper, (uintptr_t)0, thread_self());
-}
-
-bool sweep_is_inside(void)
-{
-    return load_relaxed(&sweeper) == thread_self();
 }
 
 /* A guess: others may be in it. */
@@ -70,6 +60,14 @@ static bool is_bound_idle(struct bound_slot *slot, void *context)
 {
     (void)context;
     return is_idle(cache_of_bound(slot));
+}
+
+/* One that nobody ever took is not made usable for a look into it. */
+static bool is_shared_idle(struct slot *slot, void *context)
+{
+    (void)context;
+    struct cache *cache = &((struct shared_cache *)slot)->cache;
+    return load_acquire(&cache->ready) && is_idle(cache);
 }
 
 static void drain_bound(struct bound_slot *slot, void *context)
@@ -106,6 +104,7 @@ static void sweep(uint64_t now)
     add_relaxed(&sweep_number, 1);
     cpus_visit(&duet_cpus, is_cpu_idle, drain_cpu, NULL);
     bound_visit(&duet_bound, is_bound_idle, drain_bound, NULL);
+    slots_visit_free(&duet_shared, is_shared_idle, drain_shared, NULL);
     empty_shelves(true);
     depots_purge(SWEEPS_BEFORE_PURGE, PURGES_PER_SWEEP);
     spans_tick(now);
@@ -116,12 +115,12 @@ void sweep_if_due(void)
 {
     uint64_t now = os_clock_ns();
     uint64_t last = load_relaxed(&last_sweep);
-    if (now - last < SWEEP_NS || !become_sweeper())
+    if (now - last < SWEEP_NS || !latch_try(&sweeper))
         return;
     store_relaxed(&last_sweep, now);
     if (last != 0)
         sweep(now);
-    store_release(&sweeper, 0);
+    latch_release(&sweeper);
 }
 
 /* Operations are counted by guess: threads that meet here may lose some of them. */
@@ -136,8 +135,8 @@ void sweep_now_and_then(void)
 
 void sweep_fork_child(void)
 {
-    if (load_relaxed(&sweeper) != thread_self())
-        store_relaxed(&sweeper, 0);
+    if (!latch_is_own(&sweeper))
+        latch_renew(&sweeper);
 }
 
 static bool drain_everything(void)
@@ -152,12 +151,9 @@ static bool drain_everything(void)
 /* One at a time; who comes while another is at it has what that one returns. */
 bool sweep_everything(void)
 {
-    for (unsigned round = 0; !become_sweeper(); round++) {
-        if (sweep_is_inside() || round >= ROUNDS_OF_PATIENCE)
-            return false;
-        os_back_off(round);
-    }
+    if (!latch_try_for(&sweeper, ROUNDS_OF_PATIENCE))
+        return false;
     bool trimmed = drain_everything();
-    store_release(&sweeper, 0);
+    latch_release(&sweeper);
     return trimmed;
 }

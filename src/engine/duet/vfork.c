@@ -1,11 +1,12 @@
 /*
  * vfork, so that CPUs' slots survive it.
  *
- * The child runs in its parent's memory and with its parent's thread pointer, but is not registered for
- * restartable sequences: it would see its parent's registration, enter the slot that this names, and not
- * be restarted when another thread is in it. (POSIX lets such a child do next to nothing. Real ones
- * open directories to close files, and so allocate.) So all slots are stopped before, and let go by the
- * parent, which runs on once the child has gone; meanwhile all share the slots of slots/slots.h.
+ * The child runs in its parent's memory and with its parent's thread pointer, but is not registered
+ * for restartable sequences: it would see its parent's registration, enter the slot that this
+ * names, and not be restarted when another thread is in it. (POSIX lets such a child do next to
+ * nothing. Real ones open directories to close files, and so allocate.) So all slots are stopped
+ * before, and let go by the parent, which runs on once the child has gone; meanwhile all share the
+ * slots of slots/slots.h.
  */
 #include "base/config.h"
 #include "engine/duet/caches.h"

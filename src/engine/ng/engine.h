@@ -4,18 +4,19 @@
  * Cells of one class lie in groups of up to 32 (group.h), each described by a meta that no overflow
  * of a cell can reach. Which cells are free is known to the meta's masks alone, so nothing that a
  * program writes into a freed cell is believed. Groups are as small as the usage of their class
- * allows (plan.h), and go back to the OS with their last cell, but for classes that would have them mapped
- * anew at once (bounce.h). Each cell has a header of 4 bytes (cell.h); it, the group and the meta
- * vouch for each other, and are verified at every free and realloc, in every build.
+ * allows (plan.h), and go back to the OS with their last cell, but for classes that would have them
+ * mapped anew at once (bounce.h). Each cell has a header of 4 bytes (cell.h); it, the group and the
+ * meta vouch for each other, and are verified at every free and realloc, in every build.
  *
  *   malloc   take a bit out of the head group's `avail`; else (slow) go through the groups of the
  *            class, and make one if there is none left.
  *   free     find the meta by the header, put the bit into `freed`; (slow) for a group's first free
  *            cell, which puts it back into its ring, and for its last, which frees the group.
  *
- * Beyond its ancestor: there is a context, with rings and counters of its own, per slot (slots.h), so
- * threads do not wait for one lock; a cell goes back to the context that made it. A pointer is
- * looked up before it is followed. A free that finds the context taken is left to the next who has it.
+ * Beyond its ancestor: there is a context, with rings and counters of its own, per slot (slots.h),
+ * so threads do not wait for one lock; a cell goes back to the context that made it. A pointer is
+ * looked up before it is followed. A free that finds the context taken is left to the next who has
+ * it.
  *
  * This header is the engine's half of the contract that heap and front compile against; every
  * engine has one of this name. docs/design.md, 'An engine', says what each part has to do.
@@ -59,8 +60,8 @@ ALWAYS_INLINE bool engine_is_large(size_t length, size_t align)
     return ng_bytes_for(length, align) >= NG_LARGE_BYTES;
 }
 
-/* The option `purge`: whether this cell's free has pages to return. A group of one cell is unmapped,
- * pages and all. */
+/* The option `purge`: whether this cell's free has pages to return. A group of one cell is
+ * unmapped, pages and all. */
 extern bool ng_purge;
 COLD bool ng_purges_slow(const struct cell *cell);
 
@@ -79,8 +80,8 @@ ALWAYS_INLINE size_t ng_serving_class(const struct context *context, size_t byte
                                                                  : ng_coarse_class(context, class);
 }
 
-/* Goes on with an allocation for which the head's mask has no bit. The context is being read, and is
- * let go. NULL: engine_alloc_slow is to be called. */
+/* Goes on with an allocation for which the head's mask has no bit. The context is being read, and
+ * is let go. NULL: engine_alloc_slow is to be called. */
 __attribute__((noinline)) void *ng_alloc_reading(struct context *context, size_t length,
                                                  size_t *class, bool *zeroed);
 
@@ -196,7 +197,8 @@ bool engine_resize(void *cell, size_t class, size_t length, size_t align);
 /* Returns what can be returned to the OS; says whether there was anything. */
 bool engine_trim(void);
 
-/* What is to be done ten times a second, if anybody calls. Nothing: ng returns what is free at once. */
+/* What is to be done ten times a second, if anybody calls. Nothing: ng returns what is free at
+ * once. */
 static inline void engine_tick(void)
 {
 }

@@ -46,8 +46,8 @@ static bool number_context(struct context *context)
     return true;
 }
 
-/* All that is still to be done once pages and masks are known. The base comes last: with it the meta
- * is a group's. */
+/* All that is still to be done once pages and masks are known. The base comes last: with it the
+ * meta is a group's. */
 static void found_group(struct context *context, struct group *group, struct group_head *base,
                         uint32_t shape)
 {
@@ -420,7 +420,8 @@ void group_free_cell(struct group *group, unsigned index, struct mapping *remain
         free_group(context, group, remains);
         return;
     }
-    /* The last cell that was taken may have been the last of its group: then it is still the head. */
+    /* The last cell that was taken may have been the last of its group: then it is still the
+     * head. */
     if (free == 0 && *ring != group)
         group_queue(ring, group);
     add_freed(group, self);
@@ -527,8 +528,8 @@ static bool free_kept_groups(struct context *context)
     return any;
 }
 
-/* What the kernel would not unmap, and perhaps would now. The group goes before its mapping: once that
- * is gone, its addresses may be another context's. */
+/* What the kernel would not unmap, and perhaps would now. The group goes before its mapping: once
+ * that is gone, its addresses may be another context's. */
 static bool retry_unmapping(struct context *context)
 {
     bool any = false;
@@ -622,7 +623,8 @@ void group_rebuild(struct context *context)
         if (group == NULL)
             continue;
         group->next = group->previous = 0;
-        /* One that was made for a request which nobody waits for any more is too small for others. */
+        /* One that was made for a request which nobody waits for any more is too small for
+         * others. */
         group->freed = group_is_for_one_use(group) ? 0 : group->freed | group->avail;
         group->avail = 0;
         context->usage[group_class(group)] += group_last(group) + 1;

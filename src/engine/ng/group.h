@@ -17,8 +17,9 @@
  * the head has bits in `avail`. A group whose cells are all out stands in none, until one is freed.
  *
  * Concurrency: a meta's context has the lock. Without it, `freed` gets bits by compare-and-swap as
- * long as neither the first bit comes nor the last; and in a DUET_RWLOCK build `avail` loses bits in
- * the same way, by readers. What does not change while the group has cells out, anybody may read.
+ * long as neither the first bit comes nor the last; and in a DUET_RWLOCK build `avail` loses bits
+ * in the same way, by readers. What does not change while the group has cells out, anybody may
+ * read.
  */
 #ifndef DUET_ENGINE_NG_GROUP_H
 #define DUET_ENGINE_NG_GROUP_H
@@ -203,8 +204,8 @@ ALWAYS_INLINE struct context *group_context(const struct group *group)
     return ng_context_table[SHAPE_CONTEXT(group_shape(group))];
 }
 
-/* The group with this base; NULL: there is none. Nothing is read that is not ours. Meanwhile the end
- * of the cell with this index is fetched. */
+/* The group with this base; NULL: there is none. Nothing is read that is not ours. Meanwhile the
+ * end of the cell with this index is fetched. */
 ALWAYS_INLINE struct group *group_of_base(const struct group_head *base, unsigned index)
 {
     uint32_t hint = load_relaxed(group_hint(base));
@@ -255,7 +256,8 @@ ALWAYS_INLINE bool group_is_for_one_use(const struct group *group)
     return class == NG_CLASS_LARGE || group_stride(group) < ng_class_bytes(class);
 }
 
-/* Whether the group's one cell, which was just taken, reads as zero: nobody can have had it before. */
+/* Whether the group's one cell, which was just taken, reads as zero: nobody can have had it
+ * before. */
 ALWAYS_INLINE bool group_is_fresh(const struct group *group)
 {
     return group_last(group) == 0 && group_is_for_one_use(group) &&

@@ -74,8 +74,8 @@ static char *map_block(size_t length, size_t align, size_t *mapped)
     return start;
 }
 
-/* What a block takes from the context that this thread gets, whichever it is: a meta, and the counter
- * that offsets begin with. NULL: no memory. */
+/* What a block takes from the context that this thread gets, whichever it is: a meta, and the
+ * counter that offsets begin with. NULL: no memory. */
 static struct group *make_group(char *start, size_t mapped, uint32_t *counter)
 {
     struct context *context = (struct context *)slot_take(&ng_contexts);

@@ -1,6 +1,7 @@
 /*
- * Metas of groups: taken, given back, and linked in rings. A context's are touched with it held; spare
- * ones go from one context to another by a list that is pushed without a lock, and taken whole.
+ * Metas of groups: taken, given back, and linked in rings. A context's are touched with it held;
+ * spare ones go from one context to another by a list that is pushed without a lock, and taken
+ * whole.
  */
 #include "base/fatal.h"
 #include "engine/ng/group.h"

@@ -46,8 +46,8 @@ unsigned ng_plan_count(size_t class, size_t usage);
 /* With so many of a group's cells active: how many are, once there have to be more. */
 unsigned ng_plan_activation(size_t class, unsigned active, unsigned count);
 
-/* Whether an even class without groups may take its cells from the class behind it, whose usage this
- * is; `full`: that class would need a new group. */
+/* Whether an even class without groups may take its cells from the class behind it, whose usage
+ * this is; `full`: that class would need a new group. */
 bool ng_plan_is_coarse(size_t class, size_t next_usage, bool full);
 
 #endif

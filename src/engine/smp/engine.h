@@ -52,7 +52,8 @@
 /* Cells of 8 bytes to half a slab. A slab of a single cell would be no better than a mapping. */
 #define ENGINE_CLASSES (BLOCK_SHIFT - SMP_LEAST_SHIFT)
 
-/* What a caller of a sized free says is trusted: it alone tells a cell's class, without a look-up. */
+/* What a caller of a sized free says is trusted: it alone tells a cell's class, without a
+ * look-up. */
 #define ENGINE_CHECKS_SIZES false
 
 /* How many other slots an allocation looks at before it cuts a new slab. SmpAllocator moves to one.

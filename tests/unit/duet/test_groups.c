@@ -289,8 +289,9 @@ static void a_full_group_is_listed_by_who_has_the_lock(void **state)
     assert_true(is_unused(kind));
 }
 
-/* Who has the lock lists a group that is on the stack, which does not make it come up there again; and
- * takes over what came back to `freed`, so that a group that is wholly free is known as such. */
+/* Who has the lock lists a group that is on the stack, which does not make it come up there again;
+ * and takes over what came back to `freed`, so that a group that is wholly free is known as
+ * such. */
 static void cells_come_back_in_both_ways(void **state)
 {
     (void)state;
@@ -368,7 +369,8 @@ static void what_is_wholly_free_goes_back(void **state)
     }
 }
 
-/* A group of another class needs no more than one: the others stay, to be used again by their own. */
+/* A group of another class needs no more than one: the others stay, to be used again by their
+ * own. */
 static void one_wholly_free_group_makes_room_for_another(void **state)
 {
     (void)state;
@@ -689,9 +691,9 @@ static void threads_share_depots(void **state)
     depots_check();
 }
 
-/* Another thread returns a cell, without the lock, while another cell comes back with it, or while the
- * last one that is free is taken: between the look that finds nothing and the mark that the group is
- * full, a cell may have come back. It is had again, and no other. */
+/* Another thread returns a cell, without the lock, while another cell comes back with it, or while
+ * the last one that is free is taken: between the look that finds nothing and the mark that the
+ * group is full, a cell may have come back. It is had again, and no other. */
 struct handed {
     size_t kind;
     void *cell; /* to be returned; NULL: it was */

@@ -16,8 +16,8 @@
 
 /* ---- Contexts of a test's own -------------------------------------------------------------- */
 
-/* cmocka and the C library allocate in the contexts of the process. In one that only the test knows,
- * every group is the test's. The thread works in it until it goes back. */
+/* cmocka and the C library allocate in the contexts of the process. In one that only the test
+ * knows, every group is the test's. The thread works in it until it goes back. */
 static inline struct slot *work_in(struct context *context)
 {
     struct slot *before = slot_thread.current;

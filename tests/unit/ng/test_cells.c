@@ -131,7 +131,8 @@ static void every_length_is_known_to_the_byte(void **state)
     (void)state;
     for (size_t class = 0; class < NG_CLASSES; class++) {
         struct place place = take_place(class);
-        /* An even class may be served by this one: so lengths of the class before are tried, too. */
+        /* An even class may be served by this one: so lengths of the class before are tried,
+         * too. */
         for (size_t bytes = class == 0 ? 0 : least_of(class - 1); bytes <= most_of(class); bytes++)
             if (is_tried(class, bytes))
                 assert_length_is_kept(place, bytes);

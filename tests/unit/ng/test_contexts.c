@@ -1,6 +1,6 @@
 /*
- * Contexts: whose cells are whose, frees that have to wait, what a fork in the middle leaves behind,
- * and mappings that the kernel does not take back.
+ * Contexts: whose cells are whose, frees that have to wait, what a fork in the middle leaves
+ * behind, and mappings that the kernel does not take back.
  */
 #include "ng_tests.h"
 
@@ -232,7 +232,7 @@ static void a_free_while_another_thread_stays_in_the_context_is_deferred(void **
     assert_nothing_is_left();
 }
 
-/* ---- After a fork ----------------------------------------------------------------------------- */
+/* ---- After a fork ---------------------------------------------------------------------------- */
 
 #define BLOCKS 2000
 #define MOST_GROUPS 4096
@@ -334,7 +334,7 @@ static void a_context_is_made_anew_from_its_metas(void **state)
     }
 }
 
-/* ---- Mappings that stay ------------------------------------------------------------------------ */
+/* ---- Mappings that stay ---------------------------------------------------------------------- */
 
 enum refusal { UNMAPPING, UNMAPPING_AND_PURGING };
 

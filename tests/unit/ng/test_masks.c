@@ -1,6 +1,6 @@
 /*
- * The masks of groups: which cell is taken next, over all states of small groups and over patterns of
- * larger ones; and the order in which the groups of a ring serve.
+ * The masks of groups: which cell is taken next, over all states of small groups and over patterns
+ * of larger ones; and the order in which the groups of a ring serve.
  */
 #include "ng_tests.h"
 

@@ -120,8 +120,8 @@ static void assert_can_be_a_group(const struct ng_demand *demand)
         assert_true(plan.mapped_bytes >= ng_group_bytes(demand->class, plan.count));
 }
 
-/* Calls judge() of every demand that could make a difference: requests at the edges of the class and
- * of pages inside it, usages up to where nothing changes any more and some huge ones. */
+/* Calls judge() of every demand that could make a difference: requests at the edges of the class
+ * and of pages inside it, usages up to where nothing changes any more and some huge ones. */
 static void for_all_demands(void (*judge)(const struct ng_demand *), size_t class)
 {
     static const size_t coarse_usages[] = {0, 1, 3, 7, 12, 15, 28, 64, 127, 128, 1000000};
@@ -165,8 +165,8 @@ static void every_plan_can_be_a_group(void **state)
         for_all_demands(assert_can_be_a_group, class);
 }
 
-/* Each request of a class, one usage of each kind: the mapping of its exact size is larger by a page
- * where the request is by a byte. */
+/* Each request of a class, one usage of each kind: the mapping of its exact size is larger by a
+ * page where the request is by a byte. */
 static void every_request_is_planned_as_in_the_model(void **state)
 {
     (void)state;

@@ -11,8 +11,8 @@
 
 #define CELLS 64 /* so many that groups of several cells are made */
 
-/* Frees a cell, filled, of a group that has others in use; says whether a page in its middle reads as
- * zero then. That the page is read after the free is what this is about. */
+/* Frees a cell, filled, of a group that has others in use; says whether a page in its middle reads
+ * as zero then. That the page is read after the free is what this is about. */
 static bool middle_is_gone(size_t bytes)
 {
     unsigned char *cells[CELLS];

@@ -1,8 +1,8 @@
 /*
  * A random workload, in which every group of every context is verified after every operation.
  *
- * Beside the heap there is a book of all blocks: address, length, alignment and what each was filled
- * with. In the end all is freed, and what is left has to be explained.
+ * Beside the heap there is a book of all blocks: address, length, alignment and what each was
+ * filled with. In the end all is freed, and what is left has to be explained.
  */
 #include "ng_tests.h"
 

@@ -133,18 +133,24 @@ static struct count_shard *find_free_shard(void)
     return &count_nobodys;
 }
 
-static void take_shard(void)
+/* For a thread that has `before` in the place of one. A signal handler that allocates may come in
+ * between and take one for the thread: then that is it, and this one goes back. */
+static void take_shard(void *before)
 {
     struct count_shard *shard = find_free_shard();
-    slot_thread.companion = shard;
-    if (shard_key_exists && shard != &count_nobodys)
+    bool is_ours = cas_relaxed(&slot_thread.companion, before, (void *)shard);
+    if (shard == &count_nobodys)
+        return;
+    if (!is_ours)
+        store_release(&shard->owned, (uint32_t)SHARD_FREE);
+    else if (shard_key_exists)
         pthread_setspecific(shard_key, shard); /* may allocate, hence comes last */
 }
 
 void count_bind(void)
 {
     if (slot_thread.companion == NULL)
-        take_shard();
+        take_shard(NULL);
 }
 
 static void thread_exits(void *shard_of_thread)
@@ -307,7 +313,7 @@ static void change_record(struct count_record *next)
     snapshot_busy = 0;
     store_release(&next->state, (uint32_t)COUNT_RUNNING);
     take_snapshot(next->live_bytes);
-    take_shard();
+    take_shard(&count_nobodys);
     count_held();
 }
 

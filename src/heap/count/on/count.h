@@ -24,8 +24,8 @@ enum { SHARD_FREE = 0, SHARD_OWNED = 1 };
 
 /* This thread's shard, at slot_thread.companion: its own; or else count_nobodys, from which every
  * operation leads to the slow function, since its window is over for ever; what else is written
- * there means nothing; NULL where an engine has served the thread's first operation without a slow one
- * (a CPU's slot had what was wanted), and count_bind was not called yet. */
+ * there means nothing; NULL where an engine has served the thread's first operation without a slow
+ * one (a CPU's slot had what was wanted), and count_bind was not called yet. */
 extern struct count_shard count_nobodys;
 
 COLD void *count_alloc_slow(struct count_shard *shard, size_t class, void *cell);
