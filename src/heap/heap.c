@@ -113,7 +113,7 @@ static void keep_to_limit(void)
 
 void heap_start(const struct heap_options *options)
 {
-    os_allow_huge_pages(options->huge_pages);
+    os_want_huge_pages(options->huge_pages);
     limit = options->limit;
     store_relaxed(&next_trim_at, limit);
     engine_configure(&options->engine);

@@ -31,11 +31,15 @@
 #define ROUNDS_OF_YIELDS 64
 #define SLEEP_NS 50000
 
+/* Of x86-64, and of aarch64 where pages have 4 KiB. A mapping that begins elsewhere than at a multiple
+ * wastes a part at either end. */
+#define HUGE_PAGE_BYTES ((size_t)2 << 20)
+
 /* The largest affinity mask that is asked for: that of 8,192 CPUs, the kernel's own limit. */
 #define CPU_MASK_BYTES (8192 / 8)
 
 static size_t page_bytes;
-static bool huge_pages_allowed;
+static bool huge_pages_wanted;
 static size_t held_bytes;
 static size_t held_peak_bytes;
 
@@ -189,13 +193,15 @@ static bool stacks_have_no_huge_pages(void)
 
 void *os_map(size_t length, size_t align)
 {
-    bool forbid = !load_relaxed(&huge_pages_allowed);
-    bool by_flag = forbid && stacks_have_no_huge_pages();
+    bool huge = load_relaxed(&huge_pages_wanted);
+    bool by_flag = !huge && stacks_have_no_huge_pages();
+    if (huge && length >= HUGE_PAGE_BYTES)
+        align = max_size(align, HUGE_PAGE_BYTES);
     void *start = map_aligned(length, align, PROT_READ | PROT_WRITE, by_flag ? MAP_STACK : 0);
     if (start == NULL)
         return NULL;
-    if (forbid && !by_flag)
-        call_madvise(start, length, MADV_NOHUGEPAGE);
+    if (!by_flag)
+        call_madvise(start, length, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     hold(length);
     return start;
 }
@@ -275,9 +281,9 @@ bool os_move(void *start, size_t length, void *reserved, size_t new_length)
     return true;
 }
 
-void os_allow_huge_pages(bool allow)
+void os_want_huge_pages(bool want)
 {
-    store_relaxed(&huge_pages_allowed, allow);
+    store_relaxed(&huge_pages_wanted, want);
 }
 
 /* The kernel's numbers; no header of Debian's musl has them. */

@@ -48,9 +48,9 @@ bool os_resize(void *start, size_t length, size_t new_length);
  * that nobody uses any more. */
 bool os_move(void *start, size_t length, void *reserved, size_t new_length);
 
-/* Whether mappings made from now on may get huge pages. They may not at first: see
- * design.md's rule 14. */
-void os_allow_huge_pages(bool allow);
+/* Whether mappings made from now on are to have huge pages, if the system has them for who asks. At
+ * first they are to have none: see design.md's rule 14. */
+void os_want_huge_pages(bool want);
 
 /* Makes all threads of the process pass a full memory barrier, wherever they are, before it
  * returns. False: the kernel has no such thing, or refuses it. */

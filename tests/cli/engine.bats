@@ -125,7 +125,7 @@ END
     [ "$(grep -cw nh <<<"$output")" = 2 ]
     run -0 --separate-stderr duet_run -o thp=1 -- "$work/flags"
     [ "${#lines[@]}" = 2 ]
-    run ! grep -w nh <<<"$output"
+    [ "$(grep -cw hg <<<"$output")" = 2 ]
 }
 
 # ---- The report's figures --------------------------------------------------------------------

@@ -170,14 +170,14 @@ all_slots() { # NUMBER
     [ "$(DUET_OPTIONS=purge_thread=1 preloaded sh -c "$count; :")" -eq 2 ]
 }
 
-@test "thp: huge pages are refused, or left to the kernel" {
+@test "thp: huge pages are refused, or asked for" {
     [ -e /sys/kernel/mm/transparent_hugepage ] || skip "a kernel without huge pages"
     expected_output=$'large, no huge pages\nplain'
     run --separate-stderr "$OWN/options" large 25165824
     expect_warnings 0
     DUET_OPTIONS=thp=0 run --separate-stderr "$OWN/options" large 25165824
     expect_warnings 0
-    expected_output=$'large\nplain'
+    expected_output=$'large, huge pages\nplain'
     DUET_OPTIONS=thp=1 run --separate-stderr "$OWN/options" large 25165824
     expect_warnings 0
 }

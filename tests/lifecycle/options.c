@@ -4,7 +4,7 @@
  *
  *   options slots THREADS   so many threads at once allocate; prints 'slots N', those in use
  *   options large BYTES     allocates a block of that length; prints 'large', and 'no huge pages'
- *                           if the kernel was told to keep them off it
+ *                           or 'huge pages' if the kernel was told to keep them off it, or asked
  *
  * Compiled with -DHAS_DEFAULTS it brings options along.
  */
@@ -53,7 +53,10 @@ static void print_huge_pages(size_t size)
     CHECK(block != NULL);
     flags_of_mapping((uintptr_t)block + size / 2, flags, sizeof flags);
     free(block);
-    puts(strstr(flags, " nh") != NULL ? "large, no huge pages" : "large");
+    if (strstr(flags, " nh") != NULL)
+        puts("large, no huge pages");
+    else
+        puts(strstr(flags, " hg") != NULL ? "large, huge pages" : "large");
 }
 
 static pthread_barrier_t all_have_allocated;
