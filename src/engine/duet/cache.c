@@ -76,14 +76,21 @@ static struct own take_out(const struct cache_use *use, size_t kind)
     return own;
 }
 
-/* To the shelves, or to the groups. The magazine is nobody's any more. */
+/* Cells of another home, as the oldest tells, go to its shelf: there they were allocated, and will be
+ * again. The own ones go to their groups: what comes from there next lies side by side, and they are
+ * of use to every class. The magazine is nobody's any more. */
 static void pass_on(const struct cache_use *use, size_t kind, const struct own *own)
 {
-    if (own->magazine == NULL ||
-        (own->count > 0 && transfer_put(use->cache->home, kind, own->magazine, own->count)))
+    size_t here = use->cache->home;
+    if (own->magazine == NULL)
         return;
-    depot_return(kind, own->magazine->cells, own->count);
-    magazine_give(own->magazine);
+    if (own->count > 0) {
+        size_t home = depot_home(kind, own->magazine->cells[0]);
+        if (home != here && transfer_put(home, kind, own->magazine, own->count))
+            return;
+        depot_return(kind, own->magazine->cells, own->count);
+    }
+    magazine_give(here, own->magazine);
 }
 
 static void put_in(const struct cache_use *use, size_t kind, const struct own *own)
@@ -131,13 +138,13 @@ void cache_decay(const struct cache_use *use)
 /* ---- Sizes ------------------------------------------------------------------------------- */
 
 /* Puts the top cells into another magazine, which must have room, in this one's place. */
-static void move_to(struct own *own, struct magazine *other, size_t count)
+static void move_to(size_t home, struct own *own, struct magazine *other, size_t count)
 {
     if (count > 0)
         memcpy(other->cells, own->magazine->cells + own->count - count,
                count * sizeof other->cells[0]);
     if (own->magazine != NULL)
-        magazine_give(own->magazine);
+        magazine_give(home, own->magazine);
     *own = (struct own){other, count};
 }
 
@@ -146,7 +153,7 @@ static void shrink(const struct cache_use *use, size_t kind)
 {
     struct own own = take_out(use, kind);
     struct magazine *smaller = own.magazine != NULL && own.magazine->size > 0
-                                   ? magazine_take(own.magazine->size - (size_t)1, kind)
+                                   ? magazine_take(use->cache->home, own.magazine->size - (size_t)1, kind)
                                    : NULL;
     if (smaller != NULL) {
         struct own kept = {smaller, min_size(own.count, smaller->capacity)};
@@ -207,9 +214,10 @@ static bool grow(const struct cache_use *use, size_t kind, struct own *own)
         if (!find_budget(use, kind, magazine_room(size, kind) * duet_kind_bytes(kind)))
             return false;
     }
-    struct magazine *larger = magazine_take(size, kind);
+    size_t home = use->cache->home;
+    struct magazine *larger = magazine_take(home, size, kind);
     if (larger != NULL)
-        move_to(own, larger, own->count);
+        move_to(home, own, larger, own->count);
     return larger != NULL;
 }
 
@@ -223,18 +231,18 @@ static void note_event(struct cache *cache, size_t kind)
 /* ---- Allocating -------------------------------------------------------------------------- */
 
 /* A magazine from the shelves takes the empty one's place, unless that is larger. */
-static void refill_from(struct own *own, struct magazine *transfer)
+static void refill_from(size_t home, struct own *own, struct magazine *transfer)
 {
     size_t count = transfer->count;
     if (own->magazine == NULL || own->magazine->size <= transfer->size) {
         if (own->magazine != NULL)
-            magazine_give(own->magazine);
+            magazine_give(home, own->magazine);
         *own = (struct own){transfer, count};
         return;
     }
     memcpy(own->magazine->cells, transfer->cells, count * sizeof transfer->cells[0]);
     own->count = count;
-    magazine_give(transfer);
+    magazine_give(home, transfer);
 }
 
 static void refill(const struct cache_use *use, size_t kind, struct own *own)
@@ -243,7 +251,7 @@ static void refill(const struct cache_use *use, size_t kind, struct own *own)
     note_event(use->cache, kind);
     struct magazine *transfer = transfer_take(home, kind);
     if (transfer != NULL) {
-        refill_from(own, transfer);
+        refill_from(home, own, transfer);
     } else if (grow(use, kind, own) || own->magazine != NULL) {
         size_t want = max_size(own->magazine->capacity / 2, 1);
         own->count = depot_take(home, kind, own->magazine->cells, want);
@@ -271,7 +279,8 @@ void *cache_alloc_slow(const struct cache_use *use, size_t kind)
 static void flush_half(const struct cache_use *use, size_t kind, struct own *own)
 {
     void **cells = own->magazine->cells;
-    struct own half = {magazine_take(own->magazine->size, kind), (own->count + 1) / 2};
+    struct own half = {magazine_take(use->cache->home, own->magazine->size, kind),
+                       (own->count + 1) / 2};
     if (half.magazine != NULL) {
         memcpy(half.magazine->cells, cells, half.count * sizeof cells[0]);
         pass_on(use, kind, &half);
@@ -289,15 +298,12 @@ static void make_room(const struct cache_use *use, size_t kind, struct own *own)
         flush_half(use, kind, own);
 }
 
-/* So many cells that are freed before one was allocated go to their groups at once: where a cell of
- * a class comes first by being freed, another CPU has allocated it, and may have its neighbours on
- * the same cache line. Handed out here, it would be slow for both (passive false sharing). A CPU
- * that only frees has a magazine after these. */
-#define FREED_FIRST 26
-
+/* Where a cell of a class comes first by being freed, another CPU has allocated it, and may have its
+ * neighbours on the same cache line. Handed out here it would be slow for both (passive false
+ * sharing). A CPU that goes on freeing has a magazine after some. */
 static bool is_foreign(const struct cache *cache, size_t kind, const struct own *own)
 {
-    return own->magazine == NULL && load_relaxed(&cache->events[kind]) < FREED_FIRST;
+    return own->magazine == NULL && load_relaxed(&cache->events[kind]) < CACHE_FREED_FIRST;
 }
 
 void cache_free_slow(const struct cache_use *use, void *cell, size_t kind)

@@ -310,6 +310,11 @@ size_t depot_take(size_t number, size_t kind, void **cells, size_t want)
     return taken;
 }
 
+size_t depot_home(size_t kind, const void *cell)
+{
+    return group_of(cell, kind, "free")->home;
+}
+
 /* ---- Returning ----------------------------------------------------------------------------- */
 
 /* The first cells, as far as they are of this group, with the lock held. If it was in no list it is

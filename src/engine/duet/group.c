@@ -117,20 +117,21 @@ static void forget_purge(struct group *group, const char *first, const char *las
 size_t group_take_cells(struct group *group, void **end, size_t want)
 {
     uint64_t *avail = group_avail(group);
-    size_t bytes = duet_kind_bytes(group->kind);
-    size_t taken = 0, word = group->first;
-    for (; word < group->words && taken < want; word++) {
+    size_t bytes = duet_kind_bytes(group->kind), word = group->first;
+    void **at = end, **last = end - want;
+    for (; word < group->words && at > last; word++) {
         uint64_t bits = avail[word];
         char *base = group->base + word * MASK_BITS * bytes;
-        for (; bits != 0 && taken < want; bits &= bits - 1)
-            end[-(ptrdiff_t)++taken] = base + (size_t)__builtin_ctzll(bits) * bytes;
+        for (; bits != 0 && at > last; bits &= bits - 1)
+            *--at = base + (size_t)__builtin_ctzll(bits) * bytes;
         avail[word] = bits;
         if (bits != 0)
             break;
     }
+    size_t taken = (size_t)(end - at);
     group->first = (uint8_t)word;
     if (group->purged != 0 && taken > 0)
-        forget_purge(group, end[-1], end[-(ptrdiff_t)taken]);
+        forget_purge(group, end[-1], *at);
     group->swept = false;
     add_relaxed(&group->state, taken * GROUP_TAKEN);
     return taken;

@@ -5,8 +5,8 @@
 #include "base/lock.h"
 #include "os/os.h"
 
-/* What may lie on all shelves together: enough for two CPUs to hand each other the most that a
- * magazine holds, and 2 % of a large heap. */
+/* What may lie on a home's shelves: twice the most that a magazine holds; and 2 % of a large heap on
+ * those of all homes together. */
 #define TRANSFER_LEAST_BYTES ((size_t)(DUET_TINY ? 4 << 10 : 256 << 10))
 #define TRANSFER_SHARE 50
 
@@ -28,10 +28,12 @@ static_assert(sizeof(struct magazine) % sizeof(void *) == 0 &&
 /* Tag and handle of the top magazine; handle 0: empty. */
 typedef uint64_t shelf_head;
 
-static shelf_head spares[MAGAZINE_SIZES];
-static shelf_head transfers[DUET_HOMES][DUET_KINDS];
-static shelf_head seen[DUET_HOMES][DUET_KINDS]; /* transfers, as they were last asked about */
-static struct transfer_count on_shelves;
+static struct shelves {
+    alignas(CACHE_LINE_PAIR) shelf_head spares[MAGAZINE_SIZES];
+    struct transfer_count count;
+    shelf_head transfers[DUET_KINDS];
+    shelf_head seen[DUET_KINDS]; /* transfers, as they were last asked about */
+} shelves[DUET_HOMES];
 
 /* ---- Shelves ----------------------------------------------------------------------------- */
 
@@ -102,9 +104,20 @@ struct magazine *magazine_of_top(void **top)
     return (struct magazine *)((char *)cells - offsetof(struct magazine, cells));
 }
 
-struct magazine *magazine_take(size_t size, size_t kind)
+/* Of this home, or of any: where one CPU frees what another allocates, the spares gather at the
+ * one's and are missed at the other's. */
+static struct magazine *take_spare(size_t home, size_t size)
 {
-    struct magazine *magazine = shelf_pop(&spares[size]);
+    size_t homes = load_relaxed(&duet_homes);
+    struct magazine *magazine = shelf_pop(&shelves[home].spares[size]);
+    for (size_t i = 1; i < homes && magazine == NULL; i++)
+        magazine = shelf_pop(&shelves[(home + i) % homes].spares[size]);
+    return magazine;
+}
+
+struct magazine *magazine_take(size_t home, size_t size, size_t kind)
+{
+    struct magazine *magazine = take_spare(home, size);
     if (magazine == NULL)
         magazine = (struct magazine *)meta_take(&pools[size]);
     if (magazine == NULL)
@@ -119,71 +132,67 @@ struct magazine *magazine_take(size_t size, size_t kind)
 
 /* The places keep addresses that mean nothing any more; but the guard of one size of cell would end
  * another's too early. */
-void magazine_give(struct magazine *magazine)
+void magazine_give(size_t home, struct magazine *magazine)
 {
     magazine->cells[magazine->capacity] = NULL;
-    shelf_push(&spares[magazine->size], magazine);
+    shelf_push(&shelves[home].spares[magazine->size], magazine);
 }
 
 /* ---- Transfers --------------------------------------------------------------------------- */
 
-static void count_on_shelves(size_t cells, size_t bytes)
+static void count_on(struct shelves *on, size_t cells, size_t bytes)
 {
-    add_relaxed(&on_shelves.cells, cells);
-    add_relaxed(&on_shelves.bytes, bytes);
+    add_relaxed(&on->count.cells, cells);
+    add_relaxed(&on->count.bytes, bytes);
 }
 
 struct transfer_count transfer_count(void)
 {
-    return (struct transfer_count){load_relaxed(&on_shelves.cells),
-                                   load_relaxed(&on_shelves.bytes)};
+    struct transfer_count sum = {0, 0};
+    for (size_t home = 0; home < DUET_HOMES; home++) {
+        sum.cells += load_relaxed(&shelves[home].count.cells);
+        sum.bytes += load_relaxed(&shelves[home].count.bytes);
+    }
+    return sum;
 }
 
 /* Two threads that meet here may exceed it by a magazine each. */
-static bool may_have(size_t bytes)
+static bool may_have(const struct shelves *on, size_t bytes)
 {
-    size_t most = max_size(TRANSFER_LEAST_BYTES, os_held_bytes() / TRANSFER_SHARE);
-    return load_relaxed(&on_shelves.bytes) + bytes <= most;
+    size_t share = os_held_bytes() / TRANSFER_SHARE / load_relaxed(&duet_homes);
+    return load_relaxed(&on->count.bytes) + bytes <= max_size(TRANSFER_LEAST_BYTES, share);
 }
 
 bool transfer_put(size_t home, size_t kind, struct magazine *magazine, size_t count)
 {
+    struct shelves *on = &shelves[home];
     size_t bytes = count * duet_kind_bytes(kind);
     check(count > 0 && count <= magazine->capacity);
-    if (!may_have(bytes))
+    if (home >= load_relaxed(&duet_homes) || !may_have(on, bytes))
         return false;
-    count_on_shelves(count, bytes);
+    count_on(on, count, bytes);
     magazine->count = (uint16_t)count;
-    shelf_push(&transfers[home][kind], magazine);
+    shelf_push(&on->transfers[kind], magazine);
     return true;
-}
-
-struct magazine *transfer_take_from(size_t home, size_t kind)
-{
-    if (likely((uint32_t)load_relaxed(&transfers[home][kind]) == 0))
-        return NULL;
-    struct magazine *magazine = shelf_pop(&transfers[home][kind]);
-    if (magazine != NULL)
-        count_on_shelves(-(size_t)magazine->count, -(magazine->count * duet_kind_bytes(kind)));
-    return magazine;
 }
 
 struct magazine *transfer_take(size_t home, size_t kind)
 {
-    size_t homes = load_relaxed(&duet_homes);
-    for (size_t i = 0; i < homes; i++) {
-        struct magazine *magazine = transfer_take_from((home + i) % homes, kind);
-        if (magazine != NULL)
-            return magazine;
-    }
-    return NULL;
+    struct shelves *on = &shelves[home];
+    if (likely((uint32_t)load_relaxed(&on->transfers[kind]) == 0))
+        return NULL;
+    struct magazine *magazine = shelf_pop(&on->transfers[kind]);
+    if (magazine != NULL)
+        count_on(on, -(size_t)magazine->count, -(magazine->count * duet_kind_bytes(kind)));
+    return magazine;
 }
 
 bool transfer_is_idle(size_t home, size_t kind)
 {
-    shelf_head head = load_relaxed(&transfers[home][kind]);
-    bool idle = (uint32_t)head != 0 && head == seen[home][kind];
-    seen[home][kind] = head;
+    shelf_head head = load_relaxed(&shelves[home].transfers[kind]);
+    shelf_head *seen = &shelves[home].seen[kind];
+    bool idle = (uint32_t)head != 0 && head == *seen;
+    *seen = head;
     return idle;
 }
 

@@ -17,11 +17,12 @@
  * Shelves are stacks that need no lock. The head is one word: the handle of the top magazine, and a
  * tag that every change counts up, so that a magazine which has gone and come back is not taken for
  * the same (a magazine below may be read by who has lost the race, since the records stay). So they
- * may be used from signal handlers, and look the same to a forked child at any moment.
+ * may be used from signal handlers, and look the same to a forked child at any moment. Each home has
+ * its own:
  *
  *   spares     empty magazines, by size
- *   transfers  magazines with cells, by home and class: cells on their way from the slot of who
- *              frees to the slot of who allocates, which meet no mask. Bounded in bytes.
+ *   transfers  magazines with cells, by class: cells that one CPU has freed, on their way to the one
+ *              that has allocated them and will again, which meet no mask. Bounded in bytes.
  *
  * (Bonwick's magazines and depot, with adaptive sizes.)
  */
@@ -83,18 +84,16 @@ size_t magazine_room(size_t size, size_t kind);
 /* Whether a larger size than this has more room for cells of this kind. */
 bool magazine_may_grow(size_t size, size_t kind);
 
-/* An empty magazine. NULL: no memory. */
-struct magazine *magazine_take(size_t size, size_t kind);
-void magazine_give(struct magazine *magazine);
+/* An empty magazine, one of this home's spares if it has any. NULL: no memory. */
+struct magazine *magazine_take(size_t home, size_t size, size_t kind);
+void magazine_give(size_t home, struct magazine *magazine);
 
-/* Puts a magazine with `count` > 0 cells on its home's shelf of this kind. False: there is as much
- * on the shelves as may be, nothing was done. */
+/* Puts a magazine with `count` > 0 cells on this home's shelf of their kind. False: there is as much
+ * on its shelves as may be, or the home is not in use; nothing was done. */
 bool transfer_put(size_t home, size_t kind, struct magazine *magazine, size_t count);
 
-/* A magazine with cells, from this home or, where it has none, from any; `count` of it is set.
- * NULL: there is none. */
+/* A magazine with cells; `count` of it is set. NULL: there is none. */
 struct magazine *transfer_take(size_t home, size_t kind);
-struct magazine *transfer_take_from(size_t home, size_t kind);
 
 /* What lies on the shelves. Exact while nobody puts or takes. */
 struct transfer_count {

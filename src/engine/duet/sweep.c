@@ -85,9 +85,9 @@ static void drain_shared(struct slot *slot, void *context)
 static void empty_shelf(size_t home, size_t kind)
 {
     struct magazine *magazine;
-    while ((magazine = transfer_take_from(home, kind)) != NULL) {
+    while ((magazine = transfer_take(home, kind)) != NULL) {
         depot_return(kind, magazine->cells, magazine->count);
-        magazine_give(magazine);
+        magazine_give(home, magazine);
     }
 }
 

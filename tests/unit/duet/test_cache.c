@@ -10,6 +10,7 @@
 #include "os/os.h"
 
 #define KINDS 6
+#define ELSEWHERE 1 /* a home that is not the cache's */
 #define MOST_CELLS 8192 /* more than four of the largest magazines */
 
 static uint64_t seed = 2;
@@ -36,15 +37,26 @@ static void give(struct cache *to, void *cell, size_t kind)
 }
 
 /* Cells that are with us, and came through no cache. */
-static void take_all(size_t kind, void **into, size_t count)
+static void take_from(size_t home, size_t kind, void **into, size_t count)
 {
     for (size_t taken = 0; taken < count;) {
-        size_t more = depot_take(0, kind, into + taken, count - taken);
+        size_t more = depot_take(home, kind, into + taken, count - taken);
         assert_true(more > 0);
         taken += more;
     }
     for (size_t i = 0; i < count; i++)
         duet_check_alloc(into[i], kind);
+}
+
+static void take_all(size_t kind, void **into, size_t count)
+{
+    take_from(0, kind, into, count);
+}
+
+/* As if there had been some already: those first ones go home. */
+static void begin_with_a_magazine(size_t kind)
+{
+    cache.events[kind] = CACHE_FREED_FIRST;
 }
 
 static struct magazine *magazine_in(const struct cache *of, size_t kind)
@@ -83,13 +95,13 @@ static void check_cache(const struct cache *of)
     assert_int_equal(of->bytes, bytes);
 }
 
-/* As magazine.c has them: what may lie on all shelves. */
+/* As magazine.c has them: what may lie on a home's shelves. */
 #define SHELVES_LEAST_BYTES ((size_t)(DUET_TINY ? 4 << 10 : 256 << 10))
 #define SHELVES_SHARE 50
 
 static size_t shelves_most(void)
 {
-    return max_size(SHELVES_LEAST_BYTES, os_held_bytes() / SHELVES_SHARE);
+    return max_size(SHELVES_LEAST_BYTES, os_held_bytes() / SHELVES_SHARE / duet_homes);
 }
 
 /* Begins with nothing, and leaves nothing. */
@@ -98,6 +110,7 @@ static int set_up(void **state)
     (void)state;
     memset(&cache, 0, sizeof cache);
     cache_prepare(&cache, 0);
+    raise_relaxed(&duet_homes, (uint32_t)ELSEWHERE + 1);
     engine_trim();
     return 0;
 }
@@ -108,6 +121,65 @@ static int tear_down(void **state)
     cache_drain(&use);
     engine_trim();
     return transfer_count().cells == 0 ? 0 : -1;
+}
+
+/* ---- First frees --------------------------------------------------------------------------- */
+
+/* Cells that others have allocated are not handed out here, until so many came that it must be what this
+ * cache is for. */
+static void cells_that_are_freed_first_go_home(void **state)
+{
+    (void)state;
+    size_t kind = unused_kind(1, 2 * CACHE_FREED_FIRST);
+    struct depots_count before, after;
+    take_from(ELSEWHERE, kind, cells, CACHE_FREED_FIRST + 1);
+    depots_count(&before);
+    for (size_t i = 0; i < CACHE_FREED_FIRST; i++) {
+        give(&cache, cells[i], kind);
+        assert_null(magazine_in(&cache, kind));
+    }
+    depots_count(&after);
+    assert_int_equal(after.free_cells, before.free_cells + CACHE_FREED_FIRST);
+    give(&cache, cells[CACHE_FREED_FIRST], kind);
+    assert_int_equal(count_in(&cache, kind), 1);
+    check_cache(&cache);
+}
+
+/* So those that it allocates have no neighbours of theirs. */
+static void a_home_begins_a_group_of_its_own(void **state)
+{
+    (void)state;
+    size_t kind = unused_kind(1, 4);
+    take_from(ELSEWHERE, kind, cells, 1);
+    cells[1] = alloc(&cache, kind);
+    assert_int_equal(depot_home(kind, cells[0]), ELSEWHERE);
+    assert_int_equal(depot_home(kind, cells[1]), 0);
+    depot_return(kind, cells, 1);
+    give(&cache, cells[1], kind);
+}
+
+/* What a cache has too much of goes to its own groups, and to others' shelves. */
+static void own_cells_meet_no_shelf(void **state)
+{
+    (void)state;
+    size_t kind = unused_kind(1, 2);
+    begin_with_a_magazine(kind);
+    take_from(0, kind, cells, 1);
+    give(&cache, cells[0], kind);
+    cache_drain(&use);
+    assert_int_equal(transfer_count().cells, 0);
+    begin_with_a_magazine(kind);
+    take_from(0, kind, cells, 1); /* of the group that is there, wherever that is */
+    cache.home = ELSEWHERE;
+    give(&cache, cells[0], kind);
+    cache_drain(&use);
+    cache.home = 0;
+    assert_int_equal(transfer_count().cells, 1);
+    struct magazine *magazine = transfer_take(0, kind);
+    assert_ptr_equal(magazine->cells[0], cells[0]);
+    depot_return(kind, cells, 1);
+    magazine_give(0, magazine);
+    assert_true(is_unused(kind));
 }
 
 /* ---- Growing ------------------------------------------------------------------------------- */
@@ -126,7 +198,8 @@ static size_t largest_size(size_t kind)
 static void push_until_it_passes_on(size_t kind)
 {
     size_t size = 0, largest = largest_size(kind), room = magazine_room(largest, kind);
-    take_all(kind, cells, room + 1);
+    take_from(ELSEWHERE, kind, cells, room + 1);
+    begin_with_a_magazine(kind);
     for (size_t i = 0; i < room; i++) {
         give(&cache, cells[i], kind);
         if (i > 0 && i == magazine_room(size, kind))
@@ -148,11 +221,14 @@ static void push_until_it_passes_on(size_t kind)
         assert_ptr_equal(cache_pop(&cache, kind), cells[i]);
     assert_null(cache_pop(&cache, kind));
     assert_null(cache_pop(&cache, kind));
-    for (size_t i = half; i-- > 0;) /* and the older ones come back */
-        assert_ptr_equal(alloc(&cache, kind), cells[i]);
-    assert_int_equal(transfer_count().cells, 0);
     check_cache(&cache);
-    for (size_t i = 0; i <= room; i++)
+    struct magazine *older = transfer_take(ELSEWHERE, kind); /* where they came from */
+    assert_int_equal(older->count, half);
+    for (size_t i = 0; i < half; i++)
+        assert_ptr_equal(older->cells[i], cells[i]);
+    depot_return(kind, older->cells, half);
+    magazine_give(ELSEWHERE, older);
+    for (size_t i = half; i <= room; i++)
         give(&cache, cells[i], kind);
 }
 
@@ -162,7 +238,7 @@ static void a_magazine_grows_as_it_is_filled(void **state)
     for (size_t kind = 1; kind < DUET_KINDS; kind++) {
         size_t half = (magazine_room(largest_size(kind), kind) + 1) / 2;
         if (half * duet_kind_bytes(kind) > shelves_most())
-            continue; /* in the tiny build: it goes to the depots, and comes back in their order */
+            continue; /* in the tiny build: it goes to the groups */
         push_until_it_passes_on(kind);
         cache_drain(&use);
         engine_trim();
@@ -209,6 +285,7 @@ static void no_magazine_grows_beyond_the_budget(void **state)
         for (size_t kind = DUET_KINDS - 1; kind > 0; kind--) {
             size_t count = min_size(64, (256 << 10) / duet_kind_bytes(kind));
             take_all(kind, cells, count);
+            begin_with_a_magazine(kind);
             for (size_t i = 0; i < count; i++) {
                 size_t before = cache.bytes;
                 bool had_one = magazine_in(&cache, kind) != NULL;
@@ -231,6 +308,8 @@ static size_t fill(size_t kind)
 {
     size_t room = magazine_room(largest_size(kind), kind);
     take_all(kind, cells, room);
+    if (magazine_in(&cache, kind) == NULL)
+        begin_with_a_magazine(kind);
     for (size_t i = 0; i < room; i++)
         give(&cache, cells[i], kind);
     return room;
@@ -434,7 +513,7 @@ static void cells_are_neither_lost_nor_doubled(void **state)
 
 static struct magazine *magazine_with(size_t size, size_t kind, size_t count)
 {
-    struct magazine *magazine = magazine_take(size, kind);
+    struct magazine *magazine = magazine_take(0, size, kind);
     assert_non_null(magazine);
     assert_true(count <= magazine->capacity);
     for (size_t taken = 0; taken < count;)
@@ -445,7 +524,7 @@ static struct magazine *magazine_with(size_t size, size_t kind, size_t count)
 static void empty(struct magazine *magazine, size_t kind, size_t count)
 {
     depot_return(kind, magazine->cells, count);
-    magazine_give(magazine);
+    magazine_give(0, magazine);
 }
 
 /* One that was for few long cells is for many short ones next: its old guard is gone. */
@@ -455,7 +534,7 @@ static void a_magazine_has_its_guards_and_no_others(void **state)
     for (size_t size = 0; size < MAGAZINE_SIZES; size++) {
         for (size_t i = 0; i < DUET_KINDS - 1; i++) {
             size_t kind = i % 2 == 0 ? DUET_KINDS - 1 - i / 2 : 1 + i / 2;
-            struct magazine *magazine = magazine_take(size, kind);
+            struct magazine *magazine = magazine_take(0, size, kind);
             assert_int_equal(magazine->size, size);
             assert_int_equal(magazine->capacity, magazine_room(size, kind));
             assert_true(magazine->capacity >= MAGAZINE_LEAST_CELLS);
@@ -467,9 +546,9 @@ static void a_magazine_has_its_guards_and_no_others(void **state)
             for (size_t cell = 0; cell < magazine->capacity; cell++)
                 assert_false(magazine_is_end(magazine->cells[cell]));
             assert_true(magazine_is_end(magazine->cells[magazine->capacity]));
-            magazine_give(magazine);
-            assert_ptr_equal(magazine_take(size, kind), magazine); /* a spare, before a new one */
-            magazine_give(magazine);
+            magazine_give(0, magazine);
+            assert_ptr_equal(magazine_take(0, size, kind), magazine); /* a spare, before a new one */
+            magazine_give(0, magazine);
         }
     }
 }
@@ -486,8 +565,8 @@ static void a_shelf_counts_what_lies_on_it(void **state)
         assert_int_equal(transfer_count().cells, count);
         assert_int_equal(transfer_count().bytes, count * bytes);
     }
-    assert_null(transfer_take_from(1, kind));
-    assert_null(transfer_take_from(0, kind - 1 > 0 ? kind - 1 : kind + 1));
+    assert_null(transfer_take(1, kind));
+    assert_null(transfer_take(0, kind - 1 > 0 ? kind - 1 : kind + 1));
     for (size_t i = 8; i-- > 0;) {
         struct magazine *magazine = transfer_take(0, kind);
         assert_ptr_equal(magazine, put[i]);
@@ -501,7 +580,8 @@ static void a_shelf_counts_what_lies_on_it(void **state)
     assert_true(is_unused(kind));
 }
 
-static void shelves_of_other_homes_serve_too(void **state)
+/* But empty ones of others are taken before there are more. */
+static void each_home_has_its_own_shelves(void **state)
 {
     (void)state;
     size_t kind = unused_kind(1, 2);
@@ -510,12 +590,18 @@ static void shelves_of_other_homes_serve_too(void **state)
     struct magazine *far = magazine_with(0, kind, 1), *near = magazine_with(0, kind, 2);
     assert_true(transfer_put(DUET_HOMES - 1, kind, far, 1));
     assert_true(transfer_put(2, kind, near, 2));
-    assert_ptr_equal(transfer_take(2, kind), near); /* its own first */
-    assert_ptr_equal(transfer_take(2, kind), far);
+    assert_ptr_equal(transfer_take(2, kind), near);
     assert_null(transfer_take(2, kind));
+    assert_ptr_equal(transfer_take(DUET_HOMES - 1, kind), far);
+    depot_return(kind, near->cells, 2);
+    depot_return(kind, far->cells, 1);
+    magazine_give(2, near);
+    magazine_give(DUET_HOMES - 1, far);
+    assert_ptr_equal(magazine_take(2, 0, kind), near);
+    assert_ptr_equal(magazine_take(2, 0, kind), far);
+    magazine_give(0, near);
+    magazine_give(0, far);
     duet_homes = homes;
-    empty(near, kind, 2);
-    empty(far, kind, 1);
 }
 
 static void a_shelf_is_idle_while_nothing_comes_or_goes(void **state)
@@ -552,7 +638,8 @@ static void a_full_shelf_refuses(void **state)
     }
     size_t full = transfer_count().bytes;
     assert_true(full + bytes > shelves_most());
-    assert_false(transfer_put(1, kind, magazine, count)); /* one limit for all */
+    assert_true(transfer_put(1, kind, magazine, count)); /* a limit for each home */
+    assert_ptr_equal(transfer_take(1, kind), magazine);
     assert_int_equal(transfer_count().bytes, full);
     struct magazine *taken = transfer_take(0, kind);
     assert_non_null(taken);
@@ -582,6 +669,7 @@ static void what_no_shelf_takes_goes_to_the_groups(void **state)
     assert_true(transfer_count().bytes <= shelves_most());
     assert_true(after.free_cells > before.free_cells);
     cache_drain(&use);
+    engine_trim();
     assert_true(is_unused(kind));
 }
 
@@ -632,6 +720,9 @@ static void threads_share_a_shelf(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(cells_that_are_freed_first_go_home),
+        TEST(a_home_begins_a_group_of_its_own),
+        TEST(own_cells_meet_no_shelf),
         TEST(a_magazine_grows_as_it_is_filled),
         TEST(a_magazine_grows_as_it_is_emptied),
         TEST(no_magazine_grows_beyond_the_budget),
@@ -643,7 +734,7 @@ int main(void)
         TEST(cells_are_neither_lost_nor_doubled),
         TEST(a_magazine_has_its_guards_and_no_others),
         TEST(a_shelf_counts_what_lies_on_it),
-        TEST(shelves_of_other_homes_serve_too),
+        TEST(each_home_has_its_own_shelves),
         TEST(a_shelf_is_idle_while_nothing_comes_or_goes),
         TEST(a_full_shelf_refuses),
         TEST(what_no_shelf_takes_goes_to_the_groups),
