@@ -31,8 +31,8 @@
 #define ROUNDS_OF_YIELDS 64
 #define SLEEP_NS 50000
 
-/* Of x86-64, and of aarch64 where pages have 4 KiB. A mapping that begins elsewhere than at a multiple
- * wastes a part at either end. */
+/* Of x86-64, and of aarch64 where pages have 4 KiB. A mapping that begins elsewhere than at a
+ * multiple wastes a part at either end. */
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
 
 /* The largest affinity mask that is asked for: that of 8,192 CPUs, the kernel's own limit. */

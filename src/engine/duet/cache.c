@@ -76,9 +76,9 @@ static struct own take_out(const struct cache_use *use, size_t kind)
     return own;
 }
 
-/* Cells of another home, as the oldest tells, go to its shelf: there they were allocated, and will be
- * again. The own ones go to their groups: what comes from there next lies side by side, and they are
- * of use to every class. The magazine is nobody's any more. */
+/* Cells of another home, as the oldest tells, go to its shelf: there they were allocated, and will
+ * be again. The own ones go to their groups: what comes from there next lies side by side, and they
+ * are of use to every class. The magazine is nobody's any more. */
 static void pass_on(const struct cache_use *use, size_t kind, const struct own *own)
 {
     size_t here = use->cache->home;
@@ -152,9 +152,10 @@ static void move_to(size_t home, struct own *own, struct magazine *other, size_t
 static void shrink(const struct cache_use *use, size_t kind)
 {
     struct own own = take_out(use, kind);
-    struct magazine *smaller = own.magazine != NULL && own.magazine->size > 0
-                                   ? magazine_take(use->cache->home, own.magazine->size - (size_t)1, kind)
-                                   : NULL;
+    struct magazine *smaller =
+        own.magazine != NULL && own.magazine->size > 0
+            ? magazine_take(use->cache->home, own.magazine->size - (size_t)1, kind)
+            : NULL;
     if (smaller != NULL) {
         struct own kept = {smaller, min_size(own.count, smaller->capacity)};
         own.count -= kept.count;
@@ -298,8 +299,8 @@ static void make_room(const struct cache_use *use, size_t kind, struct own *own)
         flush_half(use, kind, own);
 }
 
-/* Where a cell of a class comes first by being freed, another CPU has allocated it, and may have its
- * neighbours on the same cache line. Handed out here it would be slow for both (passive false
+/* Where a cell of a class comes first by being freed, another CPU has allocated it, and may have
+ * its neighbours on the same cache line. Handed out here it would be slow for both (passive false
  * sharing). A CPU that goes on freeing has a magazine after some. */
 static bool is_foreign(const struct cache *cache, size_t kind, const struct own *own)
 {

@@ -1,12 +1,13 @@
 /*
  * A cache: what a slot holds, a magazine of each class.
  *
- * A class begins with no magazine of its own, then has one of 26 cells at most, which doubles each time it
- * runs empty or full, as far as a class may hold and the slot's budget lasts; where the budget does
- * not, classes that ran empty or full less often lately give way and are halved. At its largest a
- * magazine that is full passes on its older half, and one that is empty takes half: so neither comes
- * again at once. What is passed on goes to the shelf (magazine.h) of the home that it came from or, where that is
- * this one's own, or is full, back to the groups; what is taken comes from there.
+ * A class begins with no magazine of its own, then has one of 26 cells at most, which doubles each
+ * time it runs empty or full, as far as a class may hold and the slot's budget lasts; where the
+ * budget does not, classes that ran empty or full less often lately give way and are halved. At its
+ * largest a magazine that is full passes on its older half, and one that is empty takes half: so
+ * neither comes again at once. What is passed on goes to the shelf (magazine.h) of the home that it
+ * came from or, where that is this one's own, or is full, back to the groups; what is taken comes
+ * from there.
  *
  * Concurrency: a cache is *held* by who has its slot, or has stopped it; or it is that of a CPU,
  * and others use it at any moment. So every change of a magazine, but for popping and pushing,
@@ -30,8 +31,8 @@
 #include "engine/duet/magazine.h"
 #include "slots/cpus.h"
 
-/* What all magazines of a slot may hold together. Beyond it none grows; a class that has none gets one of
- * the least size, or what the shelves have, all the same. */
+/* What all magazines of a slot may hold together. Beyond it none grows; a class that has none gets
+ * one of the least size, or what the shelves have, all the same. */
 #define CACHE_MOST_BYTES ((size_t)(DUET_TINY ? 16 << 10 : 1 << 21))
 
 /* So many cells that are freed before one was allocated go to their groups at once: as many as the
@@ -47,6 +48,7 @@ struct cache {
     uint8_t ready;        /* the tops point somewhere */
     uint8_t idle;         /* sweeps that found the tops unchanged */
     uint8_t patience;     /* events to wait until the budget is looked into again */
+    uint8_t operations;   /* slow ones, since somebody looked at the clock */
     uint32_t sweep;       /* the last one that this cache was part of */
     uint32_t next_victim; /* the kind that gives way next */
     uintptr_t seen;       /* the sum of the tops at the last sweep */

@@ -23,6 +23,15 @@ enum { ROW_BEFORE_FIRST = __COUNTER__ };
     [KIND_HERE] = {.inverse = (blocks) == 1 ? (uint32_t)CEILING(WHOLE, (bytes)) : 0,               \
                    .limit = (blocks) == 1 ? (uint32_t)LIMIT(bytes) : 0},
 
+#define LONG_INVERSE(bytes) (UINT64_MAX / (bytes) + 1)
+#define LONG_EXCESS(bytes) (LONG_INVERSE(bytes) * (bytes)) /* modulo 2^64 */
+#define LONG_LIMIT(bytes, blocks)                                                                  \
+    (LONG_EXCESS(bytes) == 0 ? 1 : (blocks)*BLOCK_BYTES / (bytes)*LONG_EXCESS(bytes))
+
+#define LONG_DIVISOR_OF_ROW(bytes, blocks)                                                         \
+    [KIND_HERE] = {.inverse = (blocks) == 1 ? 0 : LONG_INVERSE((uint64_t)(bytes)),                 \
+                   .limit = (blocks) == 1 ? 0 : LONG_LIMIT((uint64_t)(bytes), (blocks))},
+
 #define KIND_OF_ROW_IN_FULL(bytes_, blocks_)                                                       \
     [KIND_HERE] = {                                                                                \
         .bytes = (uint32_t)(bytes_),                                                               \
@@ -35,7 +44,12 @@ const struct duet_tables duet_tables = {
     .kind_of = {DUET_CLASS_ROWS(KIND_OF_ROW)},
     .divisors = {DUET_CLASS_ROWS(DIVISOR_OF_ROW)},
     .kinds = {DUET_CLASS_ROWS(KIND_OF_ROW_IN_FULL)},
+    .long_divisors = {DUET_CLASS_ROWS(LONG_DIVISOR_OF_ROW)},
 };
+
+#define BLOCKS_FIT(bytes, blocks)                                                                  \
+    static_assert((blocks) <= DUET_MOST_BLOCKS, "the table's entries name each block of a group");
+DUET_CLASS_ROWS(BLOCKS_FIT)
 
 size_t duet_kind_for_aligned(size_t length, size_t align)
 {

@@ -145,6 +145,12 @@ struct duet_divisor {
     uint32_t limit;
 };
 
+/* The same modulo 2^64, for offsets in a group of several blocks. */
+struct duet_long_divisor {
+    uint64_t inverse;
+    uint64_t limit;
+};
+
 /* All that the fast paths look up, in one place, so that one address leads to it. */
 struct duet_tables {
     /* The kind that serves a length, by its units, rounded up. */
@@ -155,8 +161,11 @@ struct duet_tables {
     struct duet_divisor divisors[256];
 
     struct duet_kind kinds[DUET_KINDS];
+
+    /* Zeros where a group is one block. See duet_is_long_cell. */
+    struct duet_long_divisor long_divisors[DUET_KINDS];
 };
-extern const struct duet_tables duet_tables;
+extern HIDDEN const struct duet_tables duet_tables;
 
 /* Of a length from 0 to DUET_MOST_BYTES; 0 counts as 1. */
 ALWAYS_INLINE size_t duet_kind_for(size_t length)
@@ -178,12 +187,33 @@ ALWAYS_INLINE size_t duet_cell_at(size_t kind, size_t offset)
     return (offset >> DUET_UNIT_SHIFT) * duet_tables.kinds[kind].inverse >> DUET_INVERSE_SHIFT;
 }
 
-/* Whether an address in a block of this kind is that of a cell, as far as the fast path can tell:
+/* Whether an address in a block of this kind is that of a cell, as far as the block alone can tell:
  * false for all groups of several blocks. */
 ALWAYS_INLINE bool duet_is_cell(const void *ptr, size_t kind)
 {
     const struct duet_divisor *divisor = &duet_tables.divisors[kind];
     return (uint32_t)((uintptr_t)ptr % BLOCK_BYTES) * divisor->inverse < divisor->limit;
+}
+
+/* What the address table has of a group's block: the index of its meta and, where there are several
+ * blocks, above it which of them this one is. So a group of several has one of the first 2^27 metas
+ * of its size; there are that many in 6 TiB of such groups. */
+#define DUET_PLACE_SHIFT 27
+#define DUET_MOST_BLOCKS ((size_t)1 << (32 - DUET_PLACE_SHIFT))
+
+ALWAYS_INLINE uint32_t duet_table_index(size_t kind, uint32_t entry)
+{
+    bool several = duet_tables.kinds[kind].blocks > 1;
+    return several ? entry & (((uint32_t)1 << DUET_PLACE_SHIFT) - 1) : entry;
+}
+
+/* As duet_is_cell, for a kind whose groups have several blocks; false for all others. The entry is
+ * that of the address. */
+ALWAYS_INLINE bool duet_is_long_cell(const void *ptr, size_t kind, uint32_t entry)
+{
+    const struct duet_long_divisor *divisor = &duet_tables.long_divisors[kind];
+    uint64_t offset = (uintptr_t)ptr % BLOCK_BYTES + (entry >> DUET_PLACE_SHIFT) * BLOCK_BYTES;
+    return offset * divisor->inverse < divisor->limit;
 }
 
 #endif

@@ -111,6 +111,23 @@ void home_give_blanks(struct home *home)
 
 /* ---- Making, settling, releasing; the home's lock is held ---------------------------------- */
 
+/* All of it is free. */
+static void describe(struct group *group, struct home *home, size_t kind, const struct span *span)
+{
+    store_relaxed(&group->kind, (uint8_t)kind);
+    store_relaxed(&group->home, (uint8_t)(home - home_array));
+    group->cells = duet_tables.kinds[kind].cells;
+    group->words = (uint8_t)group_words(kind);
+    group->list = GROUP_UNLISTED;
+    group->segment = span->segment;
+    group->purged = span->zeroed ? UINT32_MAX : 0;
+    for (size_t word = 0; word < group->words; word++) {
+        size_t left = group->cells - word * MASK_BITS;
+        group_avail(group)[word] = left >= MASK_BITS ? UINT64_MAX : ((uint64_t)1 << left) - 1;
+    }
+    store_release(&group->base, span->start); /* from here on it can be mended: mend.c */
+}
+
 /* A new group, listed. False: no memory. */
 static bool make_group(struct home *home, size_t kind)
 {
@@ -119,23 +136,13 @@ static bool make_group(struct home *home, size_t kind)
     struct group *group = (struct group *)meta_take(pool);
     if (group == NULL)
         return false;
-    if (!take_span(home, &span, duet_tables.kinds[kind].blocks)) {
+    if (!group_may_have_index(kind, group->head.index) ||
+        !take_span(home, &span, duet_tables.kinds[kind].blocks)) {
         meta_give(pool, &group->head);
         return false;
     }
-    store_relaxed(&group->kind, (uint8_t)kind);
-    store_relaxed(&group->home, (uint8_t)(home - home_array));
-    group->cells = duet_tables.kinds[kind].cells;
-    group->words = (uint8_t)group_words(kind);
-    group->list = GROUP_UNLISTED;
-    group->segment = span.segment;
-    group->purged = span.zeroed ? UINT32_MAX : 0;
-    for (size_t word = 0; word < group->words; word++) {
-        size_t left = group->cells - word * MASK_BITS;
-        group_avail(group)[word] = left >= MASK_BITS ? UINT64_MAX : ((uint64_t)1 << left) - 1;
-    }
-    store_release(&group->base, span.start); /* from here on it can be mended: depots_mend */
-    table_set(span.start, span.blocks, (uint8_t)kind, group->head.index);
+    describe(group, home, kind, &span);
+    group_enter_in_table(group);
     list_add(group, 0);
     home->depots[kind].groups++;
     uint32_t bit = (uint32_t)1 << group->home;
@@ -402,8 +409,8 @@ static void check_group(struct group *group, void *context)
     require(group_taken(state) + free_cells == group->cells);
     require(!group_is_free(group) || group->list == 0);
     require(is_aligned((uintptr_t)group->base, BLOCK_BYTES));
-    require(table_class(group->base) == group->kind);
-    require(table_meta(group->base) == group->head.index);
+    for (uint32_t place = 0; place < duet_tables.kinds[group->kind].blocks; place++)
+        require(group_is_in_table(group, place));
     require((group->list == GROUP_UNLISTED) == ((state & GROUP_FULL) != 0));
     if (group->list != GROUP_UNLISTED && group->next != 0)
         require(group_at(group->kind, group->next)->previous == group->head.index);
@@ -426,99 +433,4 @@ void depots_fork_end(void)
 {
     groups_fork_end();
     homes_fork_end();
-}
-
-/* ---- In the child: what others left half done ---------------------------------------------- */
-
-/* Two things can be in the middle of a change. A home that fork could not have: its lists are made
- * anew, of its groups. And a group to which somebody was returning cells, which needs no lock: its
- * masks are right at every moment, since each cell has its bit in one of them or belongs to
- * somebody, and so the counts are made of them. Nothing is written that is right already: the page
- * would be copied. */
-
-static bool leads_to(const char *block, const struct group *group)
-{
-    return table_class(block) == group->kind && table_meta(block) == group->head.index;
-}
-
-/* Whether it had been made, and was not being released. Else nobody has a cell of it. */
-static bool is_whole(const struct group *group)
-{
-    size_t blocks = duet_tables.kinds[group->kind].blocks, leading = 0;
-    for (size_t i = 0; i < blocks; i++)
-        leading += leads_to(group->base + i * BLOCK_BYTES, group);
-    return leading > 0 && leading == blocks;
-}
-
-/* Its span may be another's already, and is left: if it was nobody's yet, it is lost. */
-static void forget(struct group *group)
-{
-    for (size_t i = 0; i < duet_tables.kinds[group->kind].blocks; i++)
-        if (leads_to(group->base + i * BLOCK_BYTES, group))
-            table_clear(group->base + i * BLOCK_BYTES, 1);
-    meta_give(group_pool(group->kind), &group->head);
-}
-
-/* In no list, as a group that is FULL, and on the stack, from which it comes to the right one. */
-static void list_anew(struct group *group)
-{
-    uint32_t bit = (uint32_t)1 << group->home;
-    if ((load_relaxed(&homes_with_groups) & bit) == 0)
-        or_relaxed(&homes_with_groups, bit);
-    group->list = GROUP_UNLISTED;
-    group->next = group->previous = 0;
-    group->first = 0;
-    depot_of(group)->groups++;
-    or_relaxed(&group->state, GROUP_FULL | GROUP_QUEUED);
-}
-
-/* Whoever was about to count cells will not do so any more, and might have queued the group. */
-static void count_anew(struct group *group)
-{
-    uint64_t state = load_relaxed(&group->state), taken = group->cells, returned = 0;
-    for (size_t word = 0; word < group->words; word++) {
-        taken -= (uint64_t)__builtin_popcountll(group_avail(group)[word]);
-        returned += (uint64_t)__builtin_popcountll(load_relaxed(&group_freed(group)[word]));
-    }
-    uint64_t counts = taken * GROUP_TAKEN + returned * GROUP_RETURNED;
-    if (counts != (state & ~(GROUP_FULL | GROUP_QUEUED)))
-        store_relaxed(&group->state, counts | (state & GROUP_FULL) | GROUP_QUEUED);
-}
-
-static void mend(struct group *group, void *context)
-{
-    (void)context;
-    if (!home_is_held_for_fork(group->home)) {
-        if (!is_whole(group)) {
-            forget(group);
-            return;
-        }
-        list_anew(group);
-    }
-    count_anew(group);
-    if ((load_relaxed(&group->state) & GROUP_QUEUED) != 0)
-        group_push_returned(group);
-}
-
-/* Its blanks are lost: one of them may have been on its way to a group, or from it. */
-static void abandon(struct home *home)
-{
-    check(!latch_is_own(&home->latch));
-    memset(home->depots, 0, sizeof home->depots);
-    home->blank_count = 0;
-    latch_renew(&home->latch);
-}
-
-/* A group that is QUEUED may be on its depot's stack, or have been about to come there: all are put
- * there again. */
-void depots_mend(void)
-{
-    for (size_t number = 0; number < DUET_HOMES; number++) {
-        if (!home_is_held_for_fork(number))
-            abandon(&home_array[number]);
-        for (size_t kind = 1; kind < DUET_KINDS; kind++)
-            if (load_relaxed(&home_array[number].depots[kind].returned) != 0)
-                store_relaxed(&home_array[number].depots[kind].returned, 0u);
-    }
-    groups_visit(mend, NULL);
 }

@@ -20,8 +20,8 @@ size_t depot_take(size_t home, size_t kind, void **cells, size_t want);
 /* The home of a cell's group. Stops the program where it is in none of this kind. */
 size_t depot_home(size_t kind, const void *cell);
 
-/* Returns cells of this kind to their groups, wherever those are. Waits for no lock. Stops the program
- * where one is not a cell, or is there already. */
+/* Returns cells of this kind to their groups, wherever those are. Waits for no lock. Stops the
+ * program where one is not a cell, or is there already. */
 void depot_return(size_t kind, void *const *cells, size_t count);
 
 /* Releases what is wholly free, and purges the free pages of groups in which nothing has changed

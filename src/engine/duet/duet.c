@@ -156,13 +156,13 @@ static struct entered enter(void)
 
 static void leave(const struct entered *entered)
 {
-    if (entered->use.cache != NULL)
-        sweep_cache(&entered->use);
+    bool look = entered->use.cache != NULL && sweep_cache(&entered->use);
     if (entered->bound != NULL)
         bound_leave(entered->bound);
     else if (entered->shared != NULL)
         slot_release(entered->shared);
-    sweep_now_and_then();
+    if (unlikely(look))
+        sweep_if_due();
     end_operation();
 }
 
@@ -195,10 +195,16 @@ size_t engine_class_of(const void *ptr, const char *call)
     return kind - 1;
 }
 
+bool duet_free_long(void *ptr, size_t kind)
+{
+    return kind != TABLE_FOREIGN && kind < DUET_KINDS &&
+           duet_is_long_cell(ptr, kind, table_meta(ptr)) && duet_push(ptr, kind);
+}
+
 size_t engine_free_slow(void *ptr, const char *call)
 {
     size_t class = engine_class_of(ptr, call);
-    if (class >= ENGINE_CLASSES || duet_push(ptr, class + 1)) /* the second: of groups of blocks */
+    if (class >= ENGINE_CLASSES)
         return class;
     struct entered entered = enter();
     if (entered.use.cache != NULL) {
@@ -292,6 +298,12 @@ static void abandon_bound(struct bound_slot *slot)
     cache_abandon(cache_of_bound(slot));
 }
 
+static void mend(void)
+{
+    depots_mend();
+    magazines_mend();
+}
+
 /* An operation that was interrupted finds the groups as it left them. So they stay as others left
  * them, too: homes that could not be had are nobody's any more. */
 void engine_fork_end_child(void)
@@ -299,7 +311,7 @@ void engine_fork_end_child(void)
     if (was_interrupted)
         homes_lose();
     else if (!was_alone)
-        depots_mend();
+        mend();
     sweep_fork_child();
     release_locks();
     slots_fork_end_child(&duet_shared, abandon_shared);

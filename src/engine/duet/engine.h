@@ -130,11 +130,15 @@ ALWAYS_INLINE void *engine_alloc(size_t length, size_t align, size_t *class, boo
     return duet_pop(kind);
 }
 
-/* Where duet_is_cell cannot tell, for one in a group of several blocks, the slow path looks at the
- * meta. False: nothing was done, engine_free_slow is to be called. */
+/* As duet_free_hot, where duet_is_cell cannot tell: of a group of several blocks. */
+bool duet_free_long(void *ptr, size_t kind);
+
+/* False: nothing was done, engine_free_slow is to be called. */
 ALWAYS_INLINE bool duet_free_hot(void *ptr, size_t kind)
 {
-    return likely(duet_is_cell(ptr, kind)) && duet_push(ptr, kind);
+    if (likely(duet_is_cell(ptr, kind)))
+        return duet_push(ptr, kind);
+    return duet_free_long(ptr, kind);
 }
 
 /* False: nothing was done, engine_free_slow is to be called. Else the cell's class. */

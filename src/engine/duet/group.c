@@ -47,9 +47,32 @@ size_t group_span_bytes(size_t kind)
     return duet_tables.kinds[kind].blocks * BLOCK_BYTES;
 }
 
+bool group_may_have_index(size_t kind, uint32_t index)
+{
+    return duet_table_index(kind, index) == index;
+}
+
+static uint32_t entry_of(const struct group *group, uint32_t place)
+{
+    return group->head.index | place << DUET_PLACE_SHIFT;
+}
+
+void group_enter_in_table(const struct group *group)
+{
+    for (uint32_t place = 0; place < duet_tables.kinds[group->kind].blocks; place++)
+        table_set(group->base + place * BLOCK_BYTES, 1, group->kind, entry_of(group, place));
+}
+
+bool group_is_in_table(const struct group *group, uint32_t place)
+{
+    const char *block = group->base + place * BLOCK_BYTES;
+    return table_class(block) == group->kind && table_meta(block) == entry_of(group, place);
+}
+
 struct group *group_of(const void *ptr, size_t kind, const char *call)
 {
-    struct group *group = (struct group *)meta_at(group_pool(kind), table_meta(ptr));
+    uint32_t index = duet_table_index(kind, table_meta(ptr));
+    struct group *group = (struct group *)meta_at(group_pool(kind), index);
     if (unlikely(group == NULL) || unlikely(group->kind != kind) ||
         unlikely((uintptr_t)ptr - (uintptr_t)group->base >= group_span_bytes(kind)))
         fatal_pointer(call, ptr, "is not from this heap, or was freed already");

@@ -125,6 +125,12 @@ struct meta_pool *group_pool(size_t kind);
 size_t group_words(size_t kind);
 size_t group_span_bytes(size_t kind);
 
+/* Whether the address table can hold this index (classes.h); makes the group's entries in it; says
+ * whether that of a block of the group's leads to it. */
+bool group_may_have_index(size_t kind, uint32_t index);
+void group_enter_in_table(const struct group *group);
+bool group_is_in_table(const struct group *group, uint32_t place);
+
 /* By an index that only we write, so anything but a group of this kind means corruption. */
 struct group *group_at(size_t kind, uint32_t index);
 

@@ -5,8 +5,8 @@
 #include "base/lock.h"
 #include "os/os.h"
 
-/* What may lie on a home's shelves: twice the most that a magazine holds; and 2 % of a large heap on
- * those of all homes together. */
+/* What may lie on a home's shelves: twice the most that a magazine holds; and 2 % of a large heap
+ * on those of all homes together. */
 #define TRANSFER_LEAST_BYTES ((size_t)(DUET_TINY ? 4 << 10 : 256 << 10))
 #define TRANSFER_SHARE 50
 
@@ -208,4 +208,25 @@ void magazines_fork_end(void)
 {
     for (size_t size = 0; size < MAGAZINE_SIZES; size++)
         lock_release(&pools[size].lock);
+}
+
+static void count_anew(struct shelves *on)
+{
+    struct transfer_count count = {0, 0};
+    for (size_t kind = 1; kind < DUET_KINDS; kind++) {
+        for (uint32_t handle = (uint32_t)on->transfers[kind]; handle != 0;) {
+            const struct magazine *magazine = magazine_of(handle);
+            count.cells += magazine->count;
+            count.bytes += magazine->count * duet_kind_bytes(kind);
+            handle = magazine->next;
+        }
+    }
+    if (count.cells != on->count.cells || count.bytes != on->count.bytes)
+        on->count = count;
+}
+
+void magazines_mend(void)
+{
+    for (size_t home = 0; home < load_relaxed(&duet_homes); home++)
+        count_anew(&shelves[home]);
 }

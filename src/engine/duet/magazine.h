@@ -17,12 +17,12 @@
  * Shelves are stacks that need no lock. The head is one word: the handle of the top magazine, and a
  * tag that every change counts up, so that a magazine which has gone and come back is not taken for
  * the same (a magazine below may be read by who has lost the race, since the records stay). So they
- * may be used from signal handlers, and look the same to a forked child at any moment. Each home has
- * its own:
+ * may be used from signal handlers, and look the same to a forked child at any moment. Each home
+ * has its own:
  *
  *   spares     empty magazines, by size
- *   transfers  magazines with cells, by class: cells that one CPU has freed, on their way to the one
- *              that has allocated them and will again, which meet no mask. Bounded in bytes.
+ *   transfers  magazines with cells, by class: cells that one CPU has freed, on their way back to
+ *              those that allocated them and will again. They meet no mask. Bounded in bytes.
  *
  * (Bonwick's magazines and depot, with adaptive sizes.)
  */
@@ -88,8 +88,8 @@ bool magazine_may_grow(size_t size, size_t kind);
 struct magazine *magazine_take(size_t home, size_t size, size_t kind);
 void magazine_give(size_t home, struct magazine *magazine);
 
-/* Puts a magazine with `count` > 0 cells on this home's shelf of their kind. False: there is as much
- * on its shelves as may be, or the home is not in use; nothing was done. */
+/* Puts a magazine with `count` > 0 cells on this home's shelf of their kind. False: there is as
+ * much on its shelves as may be, or the home is not in use; nothing was done. */
 bool transfer_put(size_t home, size_t kind, struct magazine *magazine, size_t count);
 
 /* A magazine with cells; `count` of it is set. NULL: there is none. */
@@ -108,5 +108,9 @@ bool transfer_is_idle(size_t home, size_t kind);
 
 void magazines_fork_prepare(void);
 void magazines_fork_end(void);
+
+/* In the child, where this thread is alone and was not interrupted in the middle of a change:
+ * counts anew what lies on the shelves. Others may have been between a shelf and its count. */
+void magazines_mend(void);
 
 #endif

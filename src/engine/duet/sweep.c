@@ -31,13 +31,22 @@ uint32_t sweep_number;
 static uint64_t last_sweep;
 static struct latch sweeper; /* that of who does one: one at a time */
 
-void sweep_cache(const struct cache_use *use)
+/* Threads that share a CPU's slot may lose one of the counts. */
+static bool count_operation(struct cache *cache)
+{
+    uint8_t operations = (uint8_t)(load_relaxed(&cache->operations) + 1);
+    store_relaxed(&cache->operations, operations);
+    return operations % OPERATIONS_PER_LOOK == 0;
+}
+
+bool sweep_cache(const struct cache_use *use)
 {
     uint32_t number = load_relaxed(&sweep_number);
-    if (likely(load_relaxed(&use->cache->sweep) == number))
-        return;
-    store_relaxed(&use->cache->sweep, number);
-    cache_decay(use);
+    if (unlikely(load_relaxed(&use->cache->sweep) != number)) {
+        store_relaxed(&use->cache->sweep, number);
+        cache_decay(use);
+    }
+    return count_operation(use->cache);
 }
 
 /* A guess: others may be in it. */
@@ -121,16 +130,6 @@ void sweep_if_due(void)
     if (last != 0)
         sweep(now);
     latch_release(&sweeper);
-}
-
-/* Operations are counted by guess: threads that meet here may lose some of them. */
-void sweep_now_and_then(void)
-{
-    static uint32_t operations;
-    uint32_t count = load_relaxed(&operations) + 1;
-    store_relaxed(&operations, count);
-    if (unlikely(count % OPERATIONS_PER_LOOK == 0))
-        sweep_if_due();
 }
 
 void sweep_fork_child(void)

@@ -19,13 +19,12 @@
 /* Counts sweeps, so that a cache knows whether it was part of the last one. */
 extern uint32_t sweep_number;
 
-/* What a slow operation owes to a cache that it is in: its own decay, once a sweep. */
-void sweep_cache(const struct cache_use *use);
+/* What a slow operation owes to a cache that it is in: its own decay, once a sweep. Says, once in
+ * some operations, that the clock is to be looked at. */
+bool sweep_cache(const struct cache_use *use);
 
-/* With no slot and no lock: the next sweep if it is time. The second is for every slow operation,
- * and looks at the clock in some of them. */
+/* With no slot and no lock: the next sweep if it is time. */
 void sweep_if_due(void);
-void sweep_now_and_then(void);
 
 /* In a forked child: whoever was at it may not be there any more, unless it is this thread. */
 void sweep_fork_child(void);

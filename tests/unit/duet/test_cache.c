@@ -10,7 +10,7 @@
 #include "os/os.h"
 
 #define KINDS 6
-#define ELSEWHERE 1 /* a home that is not the cache's */
+#define ELSEWHERE 1     /* a home that is not the cache's */
 #define MOST_CELLS 8192 /* more than four of the largest magazines */
 
 static uint64_t seed = 2;
@@ -125,8 +125,8 @@ static int tear_down(void **state)
 
 /* ---- First frees --------------------------------------------------------------------------- */
 
-/* Cells that others have allocated are not handed out here, until so many came that it must be what this
- * cache is for. */
+/* Cells that others have allocated are not handed out here, until so many came that it must be what
+ * this cache is for. */
 static void cells_that_are_freed_first_go_home(void **state)
 {
     (void)state;
@@ -547,7 +547,8 @@ static void a_magazine_has_its_guards_and_no_others(void **state)
                 assert_false(magazine_is_end(magazine->cells[cell]));
             assert_true(magazine_is_end(magazine->cells[magazine->capacity]));
             magazine_give(0, magazine);
-            assert_ptr_equal(magazine_take(0, size, kind), magazine); /* a spare, before a new one */
+            assert_ptr_equal(magazine_take(0, size, kind),
+                             magazine); /* a spare, before a new one */
             magazine_give(0, magazine);
         }
     }
@@ -602,6 +603,25 @@ static void each_home_has_its_own_shelves(void **state)
     magazine_give(0, near);
     magazine_give(0, far);
     duet_homes = homes;
+}
+
+/* As a forked child does. */
+static void shelves_are_counted_anew(void **state)
+{
+    (void)state;
+    size_t kind = unused_kind(1, 4);
+    struct magazine *put[2] = {magazine_with(0, kind, 2), magazine_with(0, kind, 3)};
+    assert_true(transfer_put(0, kind, put[0], 2));
+    assert_true(transfer_put(ELSEWHERE, kind, put[1], 3));
+    put[0]->count = 1; /* so the count is wrong */
+    magazines_mend();
+    assert_int_equal(transfer_count().cells, 4);
+    assert_int_equal(transfer_count().bytes, 4 * duet_kind_bytes(kind));
+    assert_ptr_equal(transfer_take(0, kind), put[0]);
+    assert_ptr_equal(transfer_take(ELSEWHERE, kind), put[1]);
+    empty(put[0], kind, 2);
+    empty(put[1], kind, 3);
+    assert_true(is_unused(kind));
 }
 
 static void a_shelf_is_idle_while_nothing_comes_or_goes(void **state)
@@ -736,6 +756,7 @@ int main(void)
         TEST(a_shelf_counts_what_lies_on_it),
         TEST(each_home_has_its_own_shelves),
         TEST(a_shelf_is_idle_while_nothing_comes_or_goes),
+        TEST(shelves_are_counted_anew),
         TEST(a_full_shelf_refuses),
         TEST(what_no_shelf_takes_goes_to_the_groups),
         TEST(threads_share_a_shelf),

@@ -88,6 +88,23 @@ static void only_multiples_in_single_blocks_are_cells(void **state)
     }
 }
 
+/* Wherever in its group the block is that the table's entry names. */
+static void only_multiples_in_groups_of_several_blocks_are_long_cells(void **state)
+{
+    (void)state;
+    for (size_t kind = 1; kind < DUET_KINDS; kind++) {
+        size_t bytes = duet_kind_bytes(kind), blocks = duet_tables.kinds[kind].blocks;
+        assert_true(blocks <= DUET_MOST_BLOCKS);
+        for (size_t offset = 0; offset < blocks * BLOCK_BYTES; offset++) {
+            bool begins = offset % bytes == 0 && offset / bytes < cells_of_group(kind);
+            const char *ptr = (char *)(16 * BLOCK_BYTES) + offset;
+            uint32_t entry = (uint32_t)(offset / BLOCK_BYTES) << DUET_PLACE_SHIFT | 3;
+            assert_int_equal(duet_is_long_cell(ptr, kind, entry), blocks > 1 && begins);
+            assert_int_equal(duet_table_index(kind, entry), blocks > 1 ? 3 : entry);
+        }
+    }
+}
+
 static void bytes_of_the_table_that_are_no_kind_have_no_cells(void **state)
 {
     (void)state;
@@ -144,6 +161,7 @@ int main(void)
         cmocka_unit_test(little_of_a_group_is_lost),
         cmocka_unit_test(every_byte_is_in_its_cell),
         cmocka_unit_test(only_multiples_in_single_blocks_are_cells),
+        cmocka_unit_test(only_multiples_in_groups_of_several_blocks_are_long_cells),
         cmocka_unit_test(bytes_of_the_table_that_are_no_kind_have_no_cells),
         cmocka_unit_test(aligned_lengths_get_the_least_class_of_multiples),
         cmocka_unit_test(impossible_lengths_are_no_class),
