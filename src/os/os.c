@@ -195,9 +195,12 @@ void *os_map(size_t length, size_t align)
 {
     bool huge = load_relaxed(&huge_pages_wanted);
     bool by_flag = !huge && stacks_have_no_huge_pages();
+    int protection = PROT_READ | PROT_WRITE, flags = by_flag ? MAP_STACK : 0;
+    void *start = NULL;
     if (huge && length >= HUGE_PAGE_BYTES)
-        align = max_size(align, HUGE_PAGE_BYTES);
-    void *start = map_aligned(length, align, PROT_READ | PROT_WRITE, by_flag ? MAP_STACK : 0);
+        start = map_aligned(length, max_size(align, HUGE_PAGE_BYTES), protection, flags);
+    if (start == NULL)
+        start = map_aligned(length, align, protection, flags);
     if (start == NULL)
         return NULL;
     if (!by_flag)

@@ -76,6 +76,10 @@ static struct own take_out(const struct cache_use *use, size_t kind)
     return own;
 }
 
+/* A magazine with few cells is worth more than they are: so much of it is in use, one in so many.
+ * */
+#define TRANSFER_LEAST_PART 4
+
 /* Cells of another home, as the oldest tells, go to its shelf: there they were allocated, and will
  * be again. The own ones go to their groups: what comes from there next lies side by side, and they
  * are of use to every class. The magazine is nobody's any more. */
@@ -86,7 +90,8 @@ static void pass_on(const struct cache_use *use, size_t kind, const struct own *
         return;
     if (own->count > 0) {
         size_t home = depot_home(kind, own->magazine->cells[0]);
-        if (home != here && transfer_put(home, kind, own->magazine, own->count))
+        bool worth_it = own->count * TRANSFER_LEAST_PART >= own->magazine->capacity;
+        if (home != here && worth_it && transfer_put(home, kind, own->magazine, own->count))
             return;
         depot_return(kind, own->magazine->cells, own->count);
     }
@@ -176,9 +181,10 @@ static bool gives_way(const struct cache *cache, size_t victim, size_t kind)
            load_relaxed(&cache->events[victim]) * 2 <= load_relaxed(&cache->events[kind]);
 }
 
+/* It may be below zero for a moment: who has changed a CPU's magazines counts it afterwards. */
 static bool budget_lasts(const struct cache *cache, size_t bytes)
 {
-    return load_relaxed(&cache->bytes) + bytes <= CACHE_MOST_BYTES;
+    return (ptrdiff_t)(load_relaxed(&cache->bytes) + bytes) <= (ptrdiff_t)CACHE_MOST_BYTES;
 }
 
 /* Whether the budget lasts for so much of this kind, once others have given way if need be. */

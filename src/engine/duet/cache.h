@@ -37,7 +37,7 @@
 
 /* So many cells that are freed before one was allocated go to their groups at once: as many as the
  * smallest magazine has room for. */
-#define CACHE_FREED_FIRST 26
+#define CACHE_FREED_FIRST MAGAZINE_PLACES(0)
 
 struct cache {
     void **tops[DUET_KINDS];        /* the place above each magazine's top cell */

@@ -15,6 +15,9 @@ struct cpu_cache {
     alignas(CACHE_LINE_PAIR) struct cache cache;
 };
 
+/* How many of this thread's operations are under way: see duet.c. */
+extern __thread uint32_t duet_under_way;
+
 extern struct cpus_set duet_cpus;
 extern struct bound_set duet_bound;
 extern struct slot_set duet_shared;

@@ -197,7 +197,7 @@ ALWAYS_INLINE bool duet_is_cell(const void *ptr, size_t kind)
 
 /* What the address table has of a group's block: the index of its meta and, where there are several
  * blocks, above it which of them this one is. So a group of several has one of the first 2^27 metas
- * of its size; there are that many in 6 TiB of such groups. */
+ * of its size, and those are not used up below 2 TiB of groups. */
 #define DUET_PLACE_SHIFT 27
 #define DUET_MOST_BLOCKS ((size_t)1 << (32 - DUET_PLACE_SHIFT))
 

@@ -288,20 +288,23 @@ static size_t take_from_new(struct home *home, size_t kind, void **end, size_t w
     return take_from_home(home, kind, end, want);
 }
 
-/* Before others are asked a home has a group of its own: two CPUs that share one, and use few cells
- * of it, would have them on the same cache lines. */
-static size_t take_from_own(struct home *home, size_t kind, void **end, size_t want)
+/* Before others are asked a slot's own home has a group of its own: two CPUs that share one, and
+ * use few cells of it, would have them on the same cache lines. (Longer cells share few lines, and
+ * their groups are large.) */
+static bool begins_a_group(const struct home *home, size_t own, size_t kind)
 {
-    if (home->depots[kind].groups == 0)
-        return take_from_new(home, kind, end, want);
-    return take_from_home(home, kind, end, want);
+    return home == &home_array[own] && home->depots[kind].groups == 0 &&
+           duet_tables.kinds[kind].blocks == 1;
 }
 
 /* Up to `want` cells, written downwards from `end`. */
 static size_t take_down(size_t number, size_t kind, void **end, size_t want)
 {
     struct home *home = home_take(number);
-    size_t taken = home != NULL ? take_from_own(home, kind, end, want) : 0;
+    size_t taken = 0;
+    if (home != NULL)
+        taken = begins_a_group(home, number, kind) ? take_from_new(home, kind, end, want)
+                                                   : take_from_home(home, kind, end, want);
     if (taken == 0)
         taken = take_from_others(home, kind, end, want);
     if (taken == 0 && (home = home_take(number)) != NULL)

@@ -53,18 +53,18 @@ __attribute__((used)) static void (*const vfork_is_ours)(void) = duet_vfork_begi
 /* Those of this thread: one, and as many more as signal handlers began in the middle of it. Fast
  * paths are none, since who is interrupted in one has begun nothing with groups. Nothing else tells
  * it: in a CPU's slot nobody leaves a mark. */
-static __thread uint32_t under_way;
+__thread uint32_t duet_under_way;
 
 static void begin_operation(void)
 {
-    store_relaxed(&under_way, under_way + 1);
+    store_relaxed(&duet_under_way, duet_under_way + 1);
     fence_signal();
 }
 
 static void end_operation(void)
 {
     fence_signal();
-    store_relaxed(&under_way, under_way - 1);
+    store_relaxed(&duet_under_way, duet_under_way - 1);
 }
 
 /* ---- Slots ------------------------------------------------------------------------------- */
@@ -173,8 +173,10 @@ void *engine_alloc_slow(size_t length, size_t align, size_t *class, bool *zeroed
     size_t kind = duet_kind_for_aligned(length, align);
     *class = kind - 1;
     *zeroed = false;
-    void *cell = NULL;
     start();
+    void *cell = duet_pop(kind); /* realloc comes here first */
+    if (cell != NULL)
+        return cell;
     struct entered entered = enter();
     if (entered.use.cache != NULL)
         cell = cache_alloc_slow(&entered.use, kind);
@@ -204,7 +206,8 @@ bool duet_free_long(void *ptr, size_t kind)
 size_t engine_free_slow(void *ptr, const char *call)
 {
     size_t class = engine_class_of(ptr, call);
-    if (class >= ENGINE_CLASSES)
+    if (class >= ENGINE_CLASSES ||
+        duet_push(ptr, class + 1)) /* realloc and others come here first */
         return class;
     struct entered entered = enter();
     if (entered.use.cache != NULL) {
@@ -260,12 +263,12 @@ void engine_configure(const struct engine_options *options)
 /* ---- Fork -------------------------------------------------------------------------------- */
 
 /* As it was before the fork: this thread was interrupted in an operation, which goes on in parent
- * and child; there was no other thread. */
-static bool was_interrupted, was_alone;
+ * and child; there was no other thread. And whether homes were lost to this process. */
+static bool was_interrupted, was_alone, has_lost;
 
 void engine_fork_prepare(void)
 {
-    was_interrupted = under_way > 0;
+    was_interrupted = duet_under_way > 0;
     was_alone = thread_is_alone();
     cpus_fork_prepare(&duet_cpus);
     bound_fork_prepare(&duet_bound);
@@ -298,10 +301,17 @@ static void abandon_bound(struct bound_slot *slot)
     cache_abandon(cache_of_bound(slot));
 }
 
+static void lose(void)
+{
+    homes_lose();
+    has_lost = true;
+}
+
 static void mend(void)
 {
     depots_mend();
     magazines_mend();
+    has_lost = false;
 }
 
 /* An operation that was interrupted finds the groups as it left them. So they stay as others left
@@ -309,8 +319,8 @@ static void mend(void)
 void engine_fork_end_child(void)
 {
     if (was_interrupted)
-        homes_lose();
-    else if (!was_alone)
+        lose();
+    else if (!was_alone || has_lost)
         mend();
     sweep_fork_child();
     release_locks();

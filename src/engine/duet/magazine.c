@@ -75,10 +75,8 @@ static struct magazine *shelf_pop(shelf_head *shelf)
 
 size_t magazine_room(size_t size, size_t kind)
 {
-    size_t bytes = (size_t)1 << (MAGAZINE_LEAST_SHIFT + size);
-    size_t places = (bytes - sizeof(struct magazine)) / sizeof(void *) - 1;
     size_t most = max_size(MAGAZINE_MOST_BYTES / duet_kind_bytes(kind), MAGAZINE_LEAST_CELLS);
-    return min_size(places, most);
+    return min_size(MAGAZINE_PLACES(size), most);
 }
 
 bool magazine_may_grow(size_t size, size_t kind)

@@ -65,6 +65,11 @@ struct magazine {
     void *cells[];
 };
 
+/* Cells that a record of this size has places for, beside the guard behind them. */
+#define MAGAZINE_PLACES(size)                                                                      \
+    ((((size_t)1 << (MAGAZINE_LEAST_SHIFT + (size))) - sizeof(struct magazine)) / sizeof(void *) - \
+     1)
+
 /* A magazine that is both empty and full: what a slot has of a class before it needs one. */
 extern void *const magazine_none[2];
 #define MAGAZINE_NONE_TOP ((void **)&magazine_none[1])

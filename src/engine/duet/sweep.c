@@ -120,15 +120,24 @@ static void sweep(uint64_t now)
     extents_tick(now);
 }
 
+/* Another thread's clock may be ahead. */
+static bool is_due(uint64_t now)
+{
+    uint64_t last = load_relaxed(&last_sweep);
+    return now >= last && now - last >= SWEEP_NS;
+}
+
 void sweep_if_due(void)
 {
     uint64_t now = os_clock_ns();
-    uint64_t last = load_relaxed(&last_sweep);
-    if (now - last < SWEEP_NS || !latch_try(&sweeper))
+    if (!is_due(now) || !latch_try(&sweeper))
         return;
-    store_relaxed(&last_sweep, now);
-    if (last != 0)
-        sweep(now);
+    if (is_due(now)) { /* nobody was faster */
+        bool first = load_relaxed(&last_sweep) == 0;
+        store_relaxed(&last_sweep, now);
+        if (!first)
+            sweep(now);
+    }
     latch_release(&sweeper);
 }
 
@@ -147,11 +156,11 @@ static bool drain_everything(void)
     return depots_trim();
 }
 
-/* One at a time; who comes while another is at it has what that one returns. */
+/* One at a time; who comes while another thread is at it has what that one returns. */
 bool sweep_everything(void)
 {
     if (!latch_try_for(&sweeper, ROUNDS_OF_PATIENCE))
-        return false;
+        return !latch_is_own(&sweeper);
     bool trimmed = drain_everything();
     latch_release(&sweeper);
     return trimmed;

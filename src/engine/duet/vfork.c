@@ -21,8 +21,12 @@
 void duet_vfork_begin(void);
 long duet_vfork_end(long result);
 
+/* The child counts its operations where its parent does, and may be killed in the middle of one. */
+static __thread uint32_t under_way_before;
+
 __attribute__((used)) void duet_vfork_begin(void)
 {
+    under_way_before = duet_under_way;
     cpus_pause(&duet_cpus);
 }
 
@@ -30,6 +34,7 @@ __attribute__((used)) void duet_vfork_begin(void)
 __attribute__((used)) long duet_vfork_end(long result)
 {
     cpus_resume(&duet_cpus);
+    duet_under_way = under_way_before;
     if (result >= 0)
         return result;
     errno = (int)-result;

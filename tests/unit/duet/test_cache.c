@@ -158,26 +158,31 @@ static void a_home_begins_a_group_of_its_own(void **state)
     give(&cache, cells[1], kind);
 }
 
-/* What a cache has too much of goes to its own groups, and to others' shelves. */
+/* What a cache of this home does with cells of home 0; says how many are on a shelf then. */
+static size_t pass_on_from(size_t home, size_t kind, size_t count)
+{
+    cache.home = (uint8_t)home;
+    begin_with_a_magazine(kind);
+    take_from(0, kind, cells, count);
+    for (size_t i = 0; i < count; i++)
+        give(&cache, cells[i], kind);
+    cache_drain(&use);
+    cache.home = 0;
+    return transfer_count().cells;
+}
+
+/* Own cells go to the groups, and so do few cells; others to their home's shelf. */
 static void own_cells_meet_no_shelf(void **state)
 {
     (void)state;
-    size_t kind = unused_kind(1, 2);
-    begin_with_a_magazine(kind);
-    take_from(0, kind, cells, 1);
-    give(&cache, cells[0], kind);
-    cache_drain(&use);
-    assert_int_equal(transfer_count().cells, 0);
-    begin_with_a_magazine(kind);
-    take_from(0, kind, cells, 1); /* of the group that is there, wherever that is */
-    cache.home = ELSEWHERE;
-    give(&cache, cells[0], kind);
-    cache_drain(&use);
-    cache.home = 0;
-    assert_int_equal(transfer_count().cells, 1);
+    size_t kind = unused_kind(1, 16), quarter = MAGAZINE_PLACES(0) / 4 + 1;
+    assert_int_equal(pass_on_from(0, kind, quarter), 0);
+    assert_int_equal(pass_on_from(ELSEWHERE, kind, quarter - 1), 0);
+    assert_int_equal(pass_on_from(ELSEWHERE, kind, quarter), quarter);
     struct magazine *magazine = transfer_take(0, kind);
-    assert_ptr_equal(magazine->cells[0], cells[0]);
-    depot_return(kind, cells, 1);
+    for (size_t i = 0; i < quarter; i++)
+        assert_ptr_equal(magazine->cells[i], cells[i]);
+    depot_return(kind, cells, quarter);
     magazine_give(0, magazine);
     assert_true(is_unused(kind));
 }
