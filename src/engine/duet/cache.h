@@ -33,7 +33,7 @@
 
 /* What all magazines of a slot may hold together. Beyond it none grows; a class that has none gets
  * one of the least size, or what the shelves have, all the same. */
-#define CACHE_MOST_BYTES ((size_t)(DUET_TINY ? 16 << 10 : 1 << 21))
+#define CACHE_MOST_BYTES ((size_t)(DUET_TINY ? 16 : 1536) << 10)
 
 /* So many cells that are freed before one was allocated go to their groups at once: as many as the
  * smallest magazine has room for. */
