@@ -18,6 +18,7 @@ void cache_abandon(struct cache *cache)
 {
     for (size_t kind = 0; kind < DUET_KINDS; kind++)
         store_relaxed(&cache->tops[kind], MAGAZINE_NONE_TOP);
+    memset(cache->sizes, 0, sizeof cache->sizes);
     cache->bytes = 0;
 }
 
@@ -47,11 +48,28 @@ static size_t room_in(const struct own *own)
     return own->magazine == NULL ? 0 : own->magazine->capacity - own->count;
 }
 
-/* Puts a magazine of this many bytes in the place of the one that is there, which is now the
- * caller's. NULL: there is no slot to be had, nothing was done. */
-static void **exchange(const struct cache_use *use, size_t kind, void **top, size_t bytes,
-                       struct own *before)
+static void **top_of_own(const struct own *own)
 {
+    return own->magazine == NULL ? MAGAZINE_NONE_TOP : own->magazine->cells + own->count;
+}
+
+/* Who has changed a CPU's cache may note it only now, when others have changed it again. */
+static void note_exchange(struct cache *cache, size_t kind, const struct magazine *before,
+                          const struct magazine *after)
+{
+    size_t bytes =
+        (after == NULL ? 0 : bytes_of(after, kind)) - (before == NULL ? 0 : bytes_of(before, kind));
+    if (bytes != 0)
+        add_relaxed(&cache->bytes, bytes);
+    store_relaxed(&cache->sizes[kind], (uint8_t)(after == NULL ? 0 : after->size + 1));
+}
+
+/* Puts a magazine, or none, in the place of the one that is there, which is now the caller's.
+ * False: there is no slot to be had, nothing was done. */
+static bool exchange(const struct cache_use *use, size_t kind, const struct own *own,
+                     struct own *before)
+{
+    void **top = top_of_own(own);
     struct cache *cache = use->cache;
     void **old = load_relaxed(&cache->tops[kind]);
     if (use->cpus == NULL)
@@ -60,24 +78,21 @@ static void **exchange(const struct cache_use *use, size_t kind, void **top, siz
         old = cpus_exchange(use->cpus, kind, top, (void **)&cache);
     *before = (struct own){NULL, 0};
     if (old == NULL)
-        return NULL;
+        return false;
     *before = own_of_top(old);
-    if (before->magazine != NULL)
-        bytes -= bytes_of(before->magazine, kind);
-    if (bytes != 0)
-        add_relaxed(&cache->bytes, bytes); /* who has changed a CPU's may count it only now */
-    return old;
+    note_exchange(cache, kind, before->magazine, own->magazine);
+    return true;
 }
 
 static struct own take_out(const struct cache_use *use, size_t kind)
 {
+    const struct own none = {NULL, 0};
     struct own own;
-    exchange(use, kind, MAGAZINE_NONE_TOP, 0, &own);
+    exchange(use, kind, &none, &own);
     return own;
 }
 
-/* A magazine with few cells is worth more than they are: so much of it is in use, one in so many.
- * */
+/* A magazine that is filled to less than one part in so many is worth more than its cells. */
 #define TRANSFER_LEAST_PART 4
 
 /* Cells of another home, as the oldest tells, go to its shelf: there they were allocated, and will
@@ -101,11 +116,8 @@ static void pass_on(const struct cache_use *use, size_t kind, const struct own *
 static void put_in(const struct cache_use *use, size_t kind, const struct own *own)
 {
     struct own before;
-    void **top = own->magazine->cells + own->count;
-    if (exchange(use, kind, top, bytes_of(own->magazine, kind), &before) != NULL)
-        pass_on(use, kind, &before);
-    else
-        pass_on(use, kind, own);
+    bool done = exchange(use, kind, own, &before);
+    pass_on(use, kind, done ? &before : own);
 }
 
 void cache_drop(const struct cache_use *use, size_t kind)
@@ -174,11 +186,17 @@ static void shrink(const struct cache_use *use, size_t kind)
 /* Events between two looks for budget that found none. */
 #define EVENTS_OF_PATIENCE 32
 
-/* A class with half as many events as another can spare half of its magazine. */
-static bool gives_way(const struct cache *cache, size_t victim, size_t kind)
+/* Half a magazine has twice the events, and twice a magazine half of them. So a class can spare
+ * half of its own if what it loses, for a byte, is less than what the other wins by `bytes`:
+ * classes of short cells come before those of long ones. */
+static bool gives_way(const struct cache *cache, size_t victim, size_t kind, size_t bytes)
 {
-    return victim != kind && load_relaxed(&cache->tops[victim]) != MAGAZINE_NONE_TOP &&
-           load_relaxed(&cache->events[victim]) * 2 <= load_relaxed(&cache->events[kind]);
+    size_t size = load_relaxed(&cache->sizes[victim]);
+    if (victim == kind || size == 0)
+        return false;
+    size_t held = magazine_room(size - 1, victim) * duet_kind_bytes(victim);
+    size_t loses = load_relaxed(&cache->events[victim]) * (size_t)2 * bytes;
+    return loses <= load_relaxed(&cache->events[kind]) * held;
 }
 
 /* It may be below zero for a moment: who has changed a CPU's magazines counts it afterwards. */
@@ -201,7 +219,7 @@ static bool find_budget(const struct cache_use *use, size_t kind, size_t bytes)
     for (size_t i = 0; i < DUET_KINDS && !budget_lasts(cache, bytes); i++) {
         size_t victim = load_relaxed(&cache->next_victim) % DUET_KINDS;
         store_relaxed(&cache->next_victim, (uint32_t)victim + 1);
-        if (gives_way(cache, victim, kind))
+        if (gives_way(cache, victim, kind, bytes))
             shrink(use, victim);
     }
     if (budget_lasts(cache, bytes))

@@ -3,11 +3,11 @@
  *
  * A class begins with no magazine of its own, then has one of 26 cells at most, which doubles each
  * time it runs empty or full, as far as a class may hold and the slot's budget lasts; where the
- * budget does not, classes that ran empty or full less often lately give way and are halved. At its
- * largest a magazine that is full passes on its older half, and one that is empty takes half: so
- * neither comes again at once. What is passed on goes to the shelf (magazine.h) of the home that it
- * came from or, where that is this one's own, or is full, back to the groups; what is taken comes
- * from there.
+ * budget does not, classes that run empty or full less often, for a byte, give way and are halved.
+ * At its largest a magazine that is full passes on its older half, and one that is empty takes
+ * half: so neither comes again at once. What is passed on goes to the shelf (magazine.h) of the
+ * home that it came from or, where that is this one's own, or is full, back to the groups; what is
+ * taken comes from there.
  *
  * Concurrency: a cache is *held* by who has its slot, or has stopped it; or it is that of a CPU,
  * and others use it at any moment. So every change of a magazine, but for popping and pushing,
@@ -42,6 +42,7 @@
 struct cache {
     void **tops[DUET_KINDS];        /* the place above each magazine's top cell */
     size_t bytes;                   /* that fit into the magazines */
+    uint8_t sizes[DUET_KINDS];      /* of the magazines, plus 1; 0: none. Late at most, as bytes */
     uint8_t events[DUET_KINDS];     /* times it ran empty or full lately */
     uint16_t seen_tops[DUET_KINDS]; /* the tops' low bits at the last sweep */
     uint8_t home;

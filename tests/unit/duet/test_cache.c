@@ -87,6 +87,7 @@ static void check_cache(const struct cache *of)
         }
         assert_true(magazine->size < MAGAZINE_SIZES);
         assert_int_equal(magazine->capacity, magazine_room(magazine->size, kind));
+        assert_int_equal(of->sizes[kind], magazine->size + 1);
         assert_null(magazine->bottom);
         assert_true(magazine_is_end(magazine->cells[magazine->capacity]));
         assert_true(count_in(of, kind) <= magazine->capacity);
@@ -154,6 +155,7 @@ static void a_home_begins_a_group_of_its_own(void **state)
     cells[1] = alloc(&cache, kind);
     assert_int_equal(depot_home(kind, cells[0]), ELSEWHERE);
     assert_int_equal(depot_home(kind, cells[1]), 0);
+    duet_check_free(cells[0], kind);
     depot_return(kind, cells, 1);
     give(&cache, cells[1], kind);
 }
@@ -349,6 +351,32 @@ static void kinds_that_need_less_give_way(void **state)
         give(&cache, tops[kind], kind);
     }
     assert_true(halved > 0 && halved < growing - 2);
+}
+
+/* With as many events a kind gives way to one that asks for fewer bytes, and not to one that asks
+ * for more. */
+static void long_cells_give_way_to_short_ones(void **state)
+{
+    (void)state;
+    if (DUET_TINY)
+        skip(); /* where one kind may have more than all */
+    size_t shortest = 1, kind = DUET_KINDS - 1, sum = 0;
+    for (; cache.bytes + MAGAZINE_MOST_BYTES <= CACHE_MOST_BYTES; kind--)
+        fill(kind);
+    memset(cache.events, 8, sizeof cache.events);
+    for (size_t other = kind + 1; other < DUET_KINDS; other++)
+        sum += cache.sizes[other];
+    fill(shortest);
+    assert_int_equal(size_of(&cache, shortest), largest_size(shortest));
+    for (size_t other = kind + 1; other < DUET_KINDS; other++)
+        sum -= cache.sizes[other];
+    assert_true(sum > 0);
+    check_cache(&cache);
+    cache.patience = 0;
+    cache.events[kind] = 8;
+    fill(kind);
+    assert_int_equal(size_of(&cache, shortest), largest_size(shortest));
+    check_cache(&cache);
 }
 
 /* What is cut off a halved magazine is elsewhere: nothing is lost. */
@@ -752,6 +780,7 @@ int main(void)
         TEST(a_magazine_grows_as_it_is_emptied),
         TEST(no_magazine_grows_beyond_the_budget),
         TEST(kinds_that_need_less_give_way),
+        TEST(long_cells_give_way_to_short_ones),
         TEST(what_gives_way_loses_nothing),
         TEST(decay_drops_what_was_not_used),
         TEST(a_drain_leaves_nothing),
