@@ -23,6 +23,19 @@ nothing_is_left() {
     [ -z "$(ls "$work/tmp")" ]
 }
 
+terminate_when() { # PROCESS COMMAND...: once the command succeeds, or after 8 seconds
+    local process=$1
+    shift
+    for _ in {1..400}; do
+        "$@" && break
+        sleep 0.02
+    done
+    kill -TERM "$process"
+    status=0
+    wait "$process" || status=$?
+    [ "$status" = 130 ]
+}
+
 # ---- Words -----------------------------------------------------------------------------------
 
 @test "mistakes in the words are refused with 125 and one line, before anything runs" {
@@ -217,15 +230,7 @@ print([e["status"] for e in json.load(sys.stdin)["results"]])')" = "['ok', 'ok',
 @test "curves: interrupted, it reports those that are done" {
     "$duet" bench --curves --runs 1 --with smp --percent 10 --json "$json" \
         >"$work/out" 2>"$work/err" &
-    local process=$!
-    for _ in {1..400}; do
-        grep -q '^1 of ' "$work/err" && break
-        sleep 0.02
-    done
-    kill -TERM "$process"
-    status=0
-    wait "$process" || status=$?
-    [ "$status" = 130 ]
+    terminate_when $! grep -q '^1 of ' "$work/err"
     [[ $(cat "$work/err") == *"interrupted: what follows is of "*" of 4 curves"* ]]
     [[ $(cat "$work/out") == *"batches: "* ]]
     [ "$(field "r['whole']")" = False ]
@@ -255,15 +260,7 @@ print(len(json.load(open(sys.argv[1]))["results"]))' "$json.part")" -ge 4 ]
 
 interrupt() { # WORDS...: when two workloads are done
     "$duet" bench --runs 1 --json "$json" "$@" >"$work/out" 2>"$work/err" &
-    local process=$!
-    for _ in {1..400}; do
-        has_part && break
-        sleep 0.02
-    done
-    kill -TERM "$process"
-    status=0
-    wait "$process" || status=$?
-    [ "$status" = 130 ]
+    terminate_when $! has_part
 }
 
 @test "an interrupted bench reports what is done, and goes on where it was" {

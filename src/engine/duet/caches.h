@@ -30,10 +30,16 @@ static inline struct cache *cache_of_bound(struct bound_slot *slot)
     return &((struct bound_cache *)slot)->cache;
 }
 
+/* As it is: who is not in the slot may look whether it is ready. */
+static inline struct cache *cache_in_shared(struct slot *slot)
+{
+    return &((struct shared_cache *)slot)->cache;
+}
+
 /* The first who takes it makes it usable. */
 static inline struct cache *cache_of_shared(struct slot *slot)
 {
-    struct cache *cache = &((struct shared_cache *)slot)->cache;
+    struct cache *cache = cache_in_shared(slot);
     cache_prepare(cache, load_relaxed(&slot->number) % load_relaxed(&duet_homes));
     return cache;
 }

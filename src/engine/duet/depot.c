@@ -145,9 +145,7 @@ static bool make_group(struct home *home, size_t kind)
     group_enter_in_table(group);
     list_add(group, 0);
     home->depots[kind].groups++;
-    uint32_t bit = (uint32_t)1 << group->home;
-    if ((load_relaxed(&homes_with_groups) & bit) == 0)
-        or_relaxed(&homes_with_groups, bit);
+    home_has_groups(group->home);
     return true;
 }
 

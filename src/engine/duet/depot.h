@@ -14,7 +14,8 @@
 #include "engine/duet/home.h"
 
 /* Up to `want` cells of this kind into `cells`, from this home, then from others, and then from a
- * new group. The last one of them is to be handed out first. 0: no memory. */
+ * new group; that comes before others where the home has no short cells of the kind yet. The last
+ * one of them is to be handed out first. 0: no memory. */
 size_t depot_take(size_t home, size_t kind, void **cells, size_t want);
 
 /* The home of a cell's group. Stops the program where it is in none of this kind. */

@@ -293,7 +293,7 @@ void engine_fork_end(void)
 
 static void abandon_shared(struct slot *slot)
 {
-    cache_abandon(&((struct shared_cache *)slot)->cache);
+    cache_abandon(cache_in_shared(slot));
 }
 
 static void abandon_bound(struct bound_slot *slot)

@@ -6,14 +6,15 @@
  *            multiplication; push onto the magazine of the slot.
  *
  * No lock, no atomic read-modify-write, no touch of the freed cell or of its group's meta. A cell
- * goes to the slot of who frees it, wherever it came from (SmpAllocator). Behind the magazines:
+ * goes to the slot of who frees it, wherever it came from (SmpAllocator); only the first few of a
+ * class that the slot has not used go home at once. Behind the magazines:
  *
  *   slots      the CPU's, in a sequence that the kernel restarts if it is interrupted
  *              (slots/cpus.h). Where there is no such thing one for each thread as long as they
  *              last, entered with plain stores (slots/bound.h). Who finds his own taken shares
  *              those of slots/slots.h.
  *   magazines  grow with use, within a budget (cache.h).
- *   shelves    whole magazines on their way between slots, without a lock (magazine.h).
+ *   shelves    whole magazines on their way home, without a lock (magazine.h).
  *   groups     bits in masks, under metas that no overflow of a cell can reach (group.h; mallocng).
  *   the sweep  what lies idle anywhere goes back, by time (sweep.h).
  *   blocks     of more than 64 KiB are extents, or mappings of their own (large_memory.h).

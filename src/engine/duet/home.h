@@ -49,6 +49,14 @@ static inline struct depot *depot_of(const struct group *group)
     return &home_array[group->home].depots[group->kind];
 }
 
+/* From now on. */
+static inline void home_has_groups(size_t number)
+{
+    uint32_t bit = (uint32_t)1 << number;
+    if ((load_relaxed(&homes_with_groups) & bit) == 0)
+        or_relaxed(&homes_with_groups, bit);
+}
+
 /* The lock at once, or in so many rounds of back-off. False: it is another thread's, or this thread
  * has interrupted itself in it. */
 bool home_try(struct home *home);

@@ -13,11 +13,6 @@
 #include "engine/duet/group.h"
 #include "engine/duet/home.h"
 
-static const char *block_of(const struct group *group, uint32_t place)
-{
-    return group->base + place * BLOCK_BYTES;
-}
-
 /* Whether it had been made, and was not being released. Else nobody has a cell of it. */
 static bool is_whole(const struct group *group)
 {
@@ -32,16 +27,14 @@ static void forget(struct group *group)
 {
     for (uint32_t place = 0; place < duet_tables.kinds[group->kind].blocks; place++)
         if (group_is_in_table(group, place))
-            table_clear(block_of(group, place), 1);
+            table_clear(group->base + place * BLOCK_BYTES, 1);
     meta_give(group_pool(group->kind), &group->head);
 }
 
 /* In no list, as a group that is FULL, and on the stack, from which it comes to the right one. */
 static void list_anew(struct group *group)
 {
-    uint32_t bit = (uint32_t)1 << group->home;
-    if ((load_relaxed(&homes_with_groups) & bit) == 0)
-        or_relaxed(&homes_with_groups, bit);
+    home_has_groups(group->home);
     group->list = GROUP_UNLISTED;
     group->next = group->previous = 0;
     group->first = 0;

@@ -75,7 +75,7 @@ static bool is_bound_idle(struct bound_slot *slot, void *context)
 static bool is_shared_idle(struct slot *slot, void *context)
 {
     (void)context;
-    struct cache *cache = &((struct shared_cache *)slot)->cache;
+    struct cache *cache = cache_in_shared(slot);
     return load_acquire(&cache->ready) && is_idle(cache);
 }
 

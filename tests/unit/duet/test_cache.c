@@ -379,6 +379,19 @@ static void long_cells_give_way_to_short_ones(void **state)
     check_cache(&cache);
 }
 
+/* Who takes a CPU's magazine out may count it off before who put it in has counted it. */
+static void a_count_that_is_late_spends_no_budget(void **state)
+{
+    (void)state;
+    size_t kind = unused_kind(1, 2);
+    cache.bytes -= MAGAZINE_MOST_BYTES;
+    size_t most = magazine_room(largest_size(kind), kind);
+    assert_int_equal(fill(kind), most);
+    assert_int_equal(size_of(&cache, kind), largest_size(kind));
+    cache.bytes += MAGAZINE_MOST_BYTES;
+    check_cache(&cache);
+}
+
 /* What is cut off a halved magazine is elsewhere: nothing is lost. */
 static void what_gives_way_loses_nothing(void **state)
 {
@@ -781,6 +794,7 @@ int main(void)
         TEST(no_magazine_grows_beyond_the_budget),
         TEST(kinds_that_need_less_give_way),
         TEST(long_cells_give_way_to_short_ones),
+        TEST(a_count_that_is_late_spends_no_budget),
         TEST(what_gives_way_loses_nothing),
         TEST(decay_drops_what_was_not_used),
         TEST(a_drain_leaves_nothing),

@@ -121,17 +121,31 @@ static void cells_of_a_full_group_that_were_not_counted_yet_are_had(void **state
     assert_true(is_unused(kind));
 }
 
+/* A group that is listed again, since all of it has come back; of the first two cells that has not
+ * been counted yet. */
+static struct returning return_last_ones(size_t kind)
+{
+    struct returning returning = {take_group(kind, cells), 2};
+    depot_return(kind, cells + 2, cells_of_group(kind) - 2);
+    return_without_counting(&returning);
+    return returning;
+}
+
+/* In the child all are had; here they are, once these are counted. */
+static void all_are_had(size_t kind, const struct returning *returning)
+{
+    struct returning all = {returning->group, cells_of_group(kind)};
+    in_child(have_them, &all);
+    group_count_returned(returning->group, returning->count);
+    assert_true(is_unused(kind));
+}
+
 static void the_last_cells_that_were_not_counted_yet_are_had(void **state)
 {
     (void)state;
-    size_t kind = kind_of_one_word(), count = cells_of_group(kind);
-    struct returning returning = {take_group(kind, cells), 2};
-    depot_return(kind, cells + 2, count - 2); /* it is listed again */
-    return_without_counting(&returning);
-    struct returning all = {returning.group, count};
-    in_child(have_them, &all);
-    group_count_returned(returning.group, returning.count);
-    assert_true(is_unused(kind));
+    size_t kind = kind_of_one_word();
+    struct returning returning = return_last_ones(kind);
+    all_are_had(kind, &returning);
 }
 
 /* Whoever had the lock has taken them into avail; only then does who returned them count. */
@@ -139,19 +153,14 @@ static void cells_that_were_merged_before_they_were_counted_are_had(void **state
 {
     (void)state;
     size_t kind = kind_of_one_word(), count = cells_of_group(kind);
-    struct returning returning = {take_group(kind, cells), 2};
-    depot_return(kind, cells + 2, count - 2);
-    return_without_counting(&returning);
+    struct returning returning = return_last_ones(kind);
     assert_int_equal(depot_take(HOME, kind, others, count), count - 2);
     depot_return(kind, others, count - 2);
     struct home *home = &home_array[returning.group->home];
     assert_true(home_try(home));
     group_merge(returning.group);
     home_release(home);
-    struct returning all = {returning.group, count};
-    in_child(have_them, &all);
-    group_count_returned(returning.group, returning.count);
-    assert_true(is_unused(kind));
+    all_are_had(kind, &returning);
 }
 
 /* QUEUED is set by who counts, and the group is not on the stack yet. */
