@@ -18,6 +18,7 @@
 /* Return the value before. */
 #define add_relaxed(ptr, value) __atomic_fetch_add((ptr), (value), __ATOMIC_RELAXED)
 #define sub_relaxed(ptr, value) __atomic_fetch_sub((ptr), (value), __ATOMIC_RELAXED)
+#define sub_acquire(ptr, value) __atomic_fetch_sub((ptr), (value), __ATOMIC_ACQUIRE)
 #define sub_release(ptr, value) __atomic_fetch_sub((ptr), (value), __ATOMIC_RELEASE)
 #define or_release(ptr, value) __atomic_fetch_or((ptr), (value), __ATOMIC_RELEASE)
 #define or_relaxed(ptr, value) __atomic_fetch_or((ptr), (value), __ATOMIC_RELAXED)
@@ -25,6 +26,7 @@
 #define and_acquire(ptr, value) __atomic_fetch_and((ptr), (value), __ATOMIC_ACQUIRE)
 #define and_acquire_release(ptr, value) __atomic_fetch_and((ptr), (value), __ATOMIC_ACQ_REL)
 #define exchange_acquire(ptr, value) __atomic_exchange_n((ptr), (value), __ATOMIC_ACQUIRE)
+#define exchange_acquire_release(ptr, value) __atomic_exchange_n((ptr), (value), __ATOMIC_ACQ_REL)
 #define exchange_release(ptr, value) __atomic_exchange_n((ptr), (value), __ATOMIC_RELEASE)
 
 /* Stores `desired` if the word is `expected`; says whether it was. */

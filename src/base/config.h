@@ -19,10 +19,21 @@
 #define DUET_TINY 0 /* limits so low that their edges are met within seconds */
 #endif
 
+/* The secure flavour of the engine duet. */
+#ifndef DUET_SECURE
+#define DUET_SECURE 0
+#endif
+
 /* Whether threads may share a slot while they only read its payload's structure (a read-write
  * lock), instead of each having it alone (a mutex). For engines that can make use of it: ng. */
 #ifndef DUET_RWLOCK
 #define DUET_RWLOCK 0
+#endif
+
+/* Pages that are longer than the kernel's, a power of two: so the tests run as on a machine that
+ * has them. 0: pages are the kernel's. */
+#ifndef DUET_LONG_PAGE_BYTES
+#define DUET_LONG_PAGE_BYTES 0
 #endif
 
 /* A cache line, twice: x86 prefetches lines in pairs, so state of two CPUs that lies in one
@@ -54,7 +65,8 @@
 #define SEGMENT_FIRST_BLOCKS (DUET_TINY ? 2 : 16)
 #define SEGMENT_LAST_BLOCKS (DUET_TINY ? 4 : 1 << (24 - BLOCK_SHIFT))
 
-/* The largest page of any Linux that we serve (aarch64, ppc64). */
+/* The shortest page of any Linux, and the largest of any that we serve (aarch64, ppc64). */
+#define PAGE_LEAST_BYTES ((size_t)4096)
 #define PAGE_MOST_BYTES ((size_t)1 << 16)
 
 /* Metas are opened a step at a time inside reserved areas that double in size. A step is as

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 void message_add(struct message *message, const char *text)
@@ -36,12 +37,14 @@ void message_add_address(struct message *message, const void *address)
     add_in_base(message, (uintptr_t)address, 16);
 }
 
+/* Not by the C library's write, which is a cancellation point: a thread that was cancelled would go
+ * with all that it holds, or live on after a misuse that it was to die of. */
 void message_write(const struct message *message)
 {
     int saved_errno = errno;
     size_t done = 0;
     while (done < message->length) {
-        ssize_t n = write(STDERR_FILENO, message->text + done, message->length - done);
+        ssize_t n = syscall(SYS_write, STDERR_FILENO, message->text + done, message->length - done);
         if (n < 0 && errno != EINTR)
             break; /* stderr is closed: nobody to tell */
         done += n > 0 ? (size_t)n : 0;

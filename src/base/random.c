@@ -4,12 +4,16 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 uint64_t random_secret(void)
 {
     uint64_t secret = 0;
     int saved_errno = errno;
-    if (getrandom(&secret, sizeof secret, GRND_NONBLOCK) != (ssize_t)sizeof secret) {
+    /* The C library's is a cancellation point, and this may be called with a lock held. */
+    long got = syscall(SYS_getrandom, &secret, sizeof secret, GRND_NONBLOCK);
+    if (got != (long)sizeof secret) {
         /* Very early in boot, or under a sandbox: what the kernel gave the process at exec. The
          * C library takes its stack canary from there too, so the bytes are mixed first. */
         uint64_t seed[2] = {0, 0};

@@ -142,7 +142,7 @@ static void *alloc_cell(size_t length, size_t align, bool *zeroed)
 
 static void *alloc_large(size_t length, size_t align, bool *zeroed)
 {
-    void *block = large_alloc(max_size(length, 1), align, zeroed);
+    void *block = large_alloc(max_size(length, ENGINE_LARGE_LEAST), align, zeroed);
     engine_tick(); /* which else comes with the cells that a program may not use */
     if (block != NULL)
         count_large_alloc(large_bytes(block, "malloc"));
@@ -161,8 +161,10 @@ void *heap_alloc(size_t length, size_t align, bool *zeroed)
         return NULL;
     keep_to_limit();
     void *block = try_alloc(length, align, zeroed);
-    if (block == NULL && heap_trim())
+    if (block == NULL) {
+        heap_trim(); /* which brings free cells together, too */
         block = try_alloc(length, align, zeroed);
+    }
     return block;
 }
 
@@ -184,8 +186,10 @@ void heap_free(void *ptr, const char *call)
 static size_t check_size(const void *ptr, size_t length, size_t align, const char *call)
 {
     size_t class = engine_class_of(ptr, call);
-    bool fits = class < ENGINE_CLASSES ? engine_was_allocated(ptr, class, length, align)
-                                       : engine_is_large(length, align);
+    size_t large = max_size(length, ENGINE_LARGE_LEAST);
+    bool fits = class < ENGINE_CLASSES
+                    ? engine_was_allocated(ptr, class, length, align, call)
+                    : engine_is_large(length, align) && large_was_allocated(ptr, large, call);
     if ((DUET_CHECKED || ENGINE_CHECKS_SIZES) && (!fits || !is_aligned((uintptr_t)ptr, align)))
         fatal_pointer(call, ptr, "was allocated with another size or alignment");
     return class;
@@ -221,7 +225,7 @@ static void *realloc_by_copy(void *ptr, size_t old_bytes, size_t length)
 
 static void *realloc_cell(void *ptr, size_t class, size_t length)
 {
-    if (engine_resize(ptr, class, length, HEAP_ALIGN))
+    if (engine_resize(ptr, class, length, HEAP_ALIGN, "realloc"))
         return ptr;
     return realloc_by_copy(ptr, engine_usable(ptr, class, "realloc"), length);
 }
@@ -281,7 +285,7 @@ static enum change judge_change(void *ptr, size_t length, size_t align, size_t n
 {
     size_t class = check_size(ptr, length, align, call);
     if (class < ENGINE_CLASSES)
-        return engine_resize(ptr, class, new_length, align) ? CHANGE_DONE : CHANGE_REFUSED;
+        return engine_resize(ptr, class, new_length, align, call) ? CHANGE_DONE : CHANGE_REFUSED;
     bool stays_large = engine_is_large(new_length, align) && new_length <= PTRDIFF_MAX;
     return stays_large ? CHANGE_LARGE : CHANGE_REFUSED;
 }

@@ -4,7 +4,7 @@
  * Alignment above a page costs more calls, since mmap knows only pages: a mapping of just the
  * length comes first, and is kept if it happens to be aligned. It often does, because the kernel
  * places mappings one below the other. Otherwise a longer one is made and its ends are trimmed;
- * a trim that the kernel refuses leaves untouched memory behind, and no more.
+ * a trim that the kernel refuses leaves untouched memory behind, which goes another time.
  */
 #include "os/os.h"
 
@@ -35,8 +35,20 @@
  * multiple wastes a part at either end. */
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
 
+/* On either side of tables, which who writes far before or behind a block must not meet. */
+#define SPARSE_MARGIN_BYTES ((size_t)1 << 20)
+
 /* The largest affinity mask that is asked for: that of 8,192 CPUs, the kernel's own limit. */
 #define CPU_MASK_BYTES (8192 / 8)
+
+#ifndef MADV_GUARD_INSTALL /* since Linux 6.13 */
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
+
+#ifndef MADV_POPULATE_WRITE /* since Linux 5.14 */
+#define MADV_POPULATE_WRITE 23
+#endif
 
 static size_t page_bytes;
 static bool huge_pages_wanted;
@@ -47,7 +59,7 @@ size_t os_page_bytes(void)
 {
     size_t bytes = load_relaxed(&page_bytes);
     if (unlikely(bytes == 0)) {
-        bytes = getauxval(AT_PAGESZ);
+        bytes = max_size(getauxval(AT_PAGESZ), DUET_LONG_PAGE_BYTES);
         if (!is_power_of_two(bytes) || bytes > PAGE_MOST_BYTES)
             fatal("the page size of this system is not supported");
         store_relaxed(&page_bytes, bytes);
@@ -80,53 +92,106 @@ size_t os_held_peak_bytes(void)
 
 static char *call_mmap(void *hint, size_t length, int protection, int flags)
 {
-    if (fault_is_due())
-        return NULL;
     int saved_errno = errno;
-    void *start = mmap(hint, length, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+    void *start = MAP_FAILED;
+    if (!fault_is_due(FAULT_MAP))
+        start = mmap(hint, length, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
     errno = saved_errno;
     return start == MAP_FAILED ? NULL : start;
 }
 
 static bool call_munmap(void *start, size_t length)
 {
-    if (fault_is_due())
-        return false;
     int saved_errno = errno;
-    int result = munmap(start, length);
+    int result = fault_is_due(FAULT_UNMAP) ? -1 : munmap(start, length);
     errno = saved_errno;
     return result == 0;
 }
 
 static char *call_mremap(void *start, size_t length, size_t new_length, int flags, void *target)
 {
-    if (fault_is_due())
-        return NULL;
     int saved_errno = errno;
-    void *moved = mremap(start, length, new_length, flags, target);
+    void *moved = MAP_FAILED;
+    if (!fault_is_due(FAULT_REMAP))
+        moved = mremap(start, length, new_length, flags, target);
     errno = saved_errno;
     return moved == MAP_FAILED ? NULL : moved;
 }
 
 static bool call_madvise(void *start, size_t length, int advice)
 {
-    if (fault_is_due())
-        return false;
     int saved_errno = errno;
-    int result = madvise(start, length, advice);
+    int result = fault_is_due(FAULT_ADVISE) ? -1 : madvise(start, length, advice);
     errno = saved_errno;
     return result == 0;
 }
 
 static bool call_mprotect(void *start, size_t length, int protection)
 {
-    if (fault_is_due())
-        return false;
     int saved_errno = errno;
-    int result = mprotect(start, length, protection);
+    int result = fault_is_due(FAULT_PROTECT) ? -1 : mprotect(start, length, protection);
     errno = saved_errno;
     return result == 0;
 }
+
+/* ---- What nobody wants any more ------------------------------------------------------------- */
+
+/* Untouched memory that the kernel would not unmap, having too many mappings to split one. */
+#define STRAYS 16
+static struct stray {
+    char *start;
+    size_t length; /* 0: there is none; STRAY_BUSY: somebody is at it */
+} strays[STRAYS];
+static bool has_strays;
+#define STRAY_BUSY ((size_t)1)
+
+/* False: it stays, and nobody knows of it any more, since there are as many already. */
+static bool discard(char *start, size_t length)
+{
+    if (call_munmap(start, length))
+        return true;
+    for (size_t i = 0; i < STRAYS; i++) {
+        struct stray *stray = &strays[i];
+        if (load_relaxed(&stray->length) != 0 || !cas_acquire(&stray->length, 0, STRAY_BUSY))
+            continue;
+        stray->start = start;
+        store_release(&stray->length, length);
+        /* Who takes it sees the lengths of others, too. */
+        (void)exchange_acquire_release(&has_strays, true);
+        return true;
+    }
+    return false;
+}
+
+/* Tries again, before more is mapped. */
+static void unmap_strays(void)
+{
+    if (likely(!load_relaxed(&has_strays)) || !exchange_acquire(&has_strays, false))
+        return;
+    for (size_t i = 0; i < STRAYS; i++) {
+        struct stray *stray = &strays[i];
+        size_t length = load_relaxed(&stray->length);
+        if (length <= STRAY_BUSY || !cas_acquire(&stray->length, length, STRAY_BUSY))
+            continue;
+        bool unmapped = call_munmap(stray->start, length);
+        store_release(&stray->length, unmapped ? 0 : length);
+        if (!unmapped)
+            (void)exchange_acquire_release(&has_strays, true);
+    }
+}
+
+void os_discard(void *start, size_t length)
+{
+    if (discard(start, length))
+        let_go(length);
+}
+
+void os_unreserve(void *start, size_t length)
+{
+    discard(start, length);
+}
+
+/* ---- Mappings -------------------------------------------------------------------------------- */
 
 /* Unmaps what lies outside [keep, keep + keep_length). */
 static void trim_ends(char *start, size_t length, char *keep, size_t keep_length)
@@ -134,22 +199,26 @@ static void trim_ends(char *start, size_t length, char *keep, size_t keep_length
     size_t before = (size_t)(keep - start);
     size_t after = length - before - keep_length;
     if (before > 0)
-        call_munmap(start, before);
+        discard(start, before);
     if (after > 0)
-        call_munmap(keep + keep_length, after);
+        discard(keep + keep_length, after);
 }
 
 static char *map_aligned(size_t length, size_t align, int protection, int flags)
 {
     size_t page = os_page_bytes();
+    /* Where ours are longer than the kernel's (base/config.h), mappings come at its. */
+    size_t comes_at = DUET_LONG_PAGE_BYTES ? PAGE_LEAST_BYTES : page;
     check(is_aligned(length, page) && is_power_of_two(align));
+    align = max_size(align, page);
+    unmap_strays();
     char *start = call_mmap(NULL, length, protection, flags);
-    if (start == NULL || align <= page || is_aligned((uintptr_t)start, align))
+    if (start == NULL || is_aligned((uintptr_t)start, align))
         return start;
-    call_munmap(start, length);
 
+    discard(start, length);
     size_t longer;
-    if (__builtin_add_overflow(length, align - page, &longer))
+    if (__builtin_add_overflow(length, align - comes_at, &longer))
         return NULL;
     start = call_mmap(NULL, longer, protection, flags);
     if (start == NULL)
@@ -211,10 +280,22 @@ void *os_map(size_t length, size_t align)
 
 void *os_map_sparse(size_t length)
 {
-    void *start = call_mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_NORESERVE);
-    if (start != NULL)
-        call_madvise(start, length, MADV_NOHUGEPAGE);
-    return start;
+    size_t margin = SPARSE_MARGIN_BYTES, all = margin + length + margin;
+    char *reserved = call_mmap(NULL, all, PROT_NONE, MAP_NORESERVE);
+    if (reserved == NULL)
+        return NULL;
+    if (!call_mprotect(reserved + margin, length, PROT_READ | PROT_WRITE)) {
+        discard(reserved, all);
+        return NULL;
+    }
+    call_madvise(reserved + margin, length, MADV_NOHUGEPAGE);
+    return reserved + margin;
+}
+
+void os_unmap_sparse(void *start, size_t length)
+{
+    size_t margin = SPARSE_MARGIN_BYTES;
+    discard((char *)start - margin, margin + length + margin);
 }
 
 void *os_reserve(size_t length, size_t align)
@@ -223,11 +304,6 @@ void *os_reserve(size_t length, size_t align)
     if (start != NULL)
         call_madvise(start, length, MADV_DONTDUMP);
     return start;
-}
-
-void os_unreserve(void *start, size_t length)
-{
-    call_munmap(start, length); /* refused: it stays as it is, untouched */
 }
 
 bool os_open(void *start, size_t length)
@@ -252,6 +328,57 @@ bool os_purge(void *start, size_t length)
     return call_madvise(start, length, MADV_DONTNEED);
 }
 
+bool os_look_for_pages(const void *start, size_t length, unsigned char *pages)
+{
+    int saved_errno = errno;
+    if (DUET_LONG_PAGE_BYTES) /* the kernel's are shorter */
+        return false;
+    int result = fault_is_due(FAULT_LOOK) ? -1 : mincore((void *)(uintptr_t)start, length, pages);
+    errno = saved_errno;
+    return result == 0;
+}
+
+bool os_has_guards(void)
+{
+    static enum answer answer;
+    if (unlikely(load_relaxed(&answer) == UNKNOWN)) {
+        size_t page = os_page_bytes();
+        char *probe = call_mmap(NULL, page, PROT_READ | PROT_WRITE, 0);
+        bool has = probe != NULL && call_madvise(probe, page, MADV_GUARD_INSTALL);
+        if (probe != NULL)
+            call_munmap(probe, page);
+        cas_relaxed(&answer, UNKNOWN, has ? YES : NO);
+    }
+    return load_relaxed(&answer) == YES;
+}
+
+bool os_guard(void *start, size_t length)
+{
+    return call_madvise(start, length, MADV_GUARD_INSTALL);
+}
+
+bool os_unguard(void *start, size_t length)
+{
+    return call_madvise(start, length, MADV_GUARD_REMOVE);
+}
+
+bool os_protect(void *start, size_t length)
+{
+    return call_mprotect(start, length, PROT_NONE);
+}
+
+bool os_unprotect(void *start, size_t length)
+{
+    return call_mprotect(start, length, PROT_READ | PROT_WRITE);
+}
+
+void os_populate(void *start, size_t length)
+{
+    static bool refused;
+    if (!load_relaxed(&refused) && !call_madvise(start, length, MADV_POPULATE_WRITE))
+        store_relaxed(&refused, true);
+}
+
 bool os_resize(void *start, size_t length, size_t new_length)
 {
     if (new_length < length)
@@ -270,12 +397,29 @@ static void unreserve_after_refusal(void *reserved, size_t length)
 {
     void *again = call_mmap(reserved, length, PROT_NONE, MAP_NORESERVE | MAP_FIXED_NOREPLACE);
     if (again != NULL)
-        call_munmap(again, length);
+        discard(again, length);
 }
 
+/* Whether so much more may be mapped: tried out, with what no neighbour is like, so that it goes
+ * again whatever happens. */
+static bool is_more_to_be_had(size_t length)
+{
+    void *trial = call_mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_NORESERVE);
+    if (trial == NULL || call_munmap(trial, length))
+        return trial != NULL;
+    discard(trial, length);
+    return false;
+}
+
+/* A move is refused for want of address space in the first place, and that can be known before;
+ * then the reservation is still there. (Since Linux 6.17 mremap, too, looks before it unmaps.) */
 bool os_move(void *start, size_t length, void *reserved, size_t new_length)
 {
     check(new_length >= length);
+    if (new_length > length && !is_more_to_be_had(new_length - length)) {
+        discard(reserved, new_length);
+        return false;
+    }
     if (call_mremap(start, length, new_length, MREMAP_MAYMOVE | MREMAP_FIXED, reserved) == NULL) {
         unreserve_after_refusal(reserved, new_length);
         return false;
@@ -298,7 +442,7 @@ void os_want_huge_pages(bool want)
 static bool call_membarrier(int command)
 {
     int saved_errno = errno;
-    bool done = syscall(SYS_membarrier, command, 0, 0) == 0;
+    bool done = !fault_is_due(FAULT_BARRIER) && syscall(SYS_membarrier, command, 0, 0) == 0;
     errno = saved_errno;
     return done;
 }
@@ -359,7 +503,8 @@ void os_sleep_ns(uint64_t ns)
     int saved_errno = errno;
     struct timespec sleep = {.tv_sec = (time_t)(ns / 1000000000u),
                              .tv_nsec = (long)(ns % 1000000000u)};
-    nanosleep(&sleep, NULL);
+    /* The C library's would be a cancellation point. */
+    syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &sleep, NULL);
     errno = saved_errno;
 }
 

@@ -19,13 +19,14 @@ size_t os_page_bytes(void);
 void *os_map(size_t length, size_t align);
 
 /* As os_map, for tables of which few pages are ever touched: it promises no memory for the rest,
- * and does not count as held. */
+ * and does not count as held. What lies before and behind it is inaccessible. */
 void *os_map_sparse(size_t length);
 
 /* As os_map, but inaccessible: address space only, left out of core dumps. */
 void *os_reserve(size_t length, size_t align);
 
-/* Gives back what os_map_sparse or os_reserve returned, if the kernel lets it. */
+/* Give back what os_map_sparse or os_reserve returned. */
+void os_unmap_sparse(void *start, size_t length);
 void os_unreserve(void *start, size_t length);
 
 /* Makes reserved memory readable and writable. False: refused, nothing changed. */
@@ -35,9 +36,36 @@ bool os_open(void *start, size_t length);
  * (max_map_count): then nothing has changed. */
 bool os_unmap(void *start, size_t length);
 
+/* As os_unmap, for what nobody has touched and nobody will ask for again: if the kernel refuses, it
+ * is asked once more by each os_map and os_reserve, and what so stays does not count as held. So
+ * with os_unmap_sparse and os_unreserve. Of 16 at once; what is more stays, and counts. */
+void os_discard(void *start, size_t length);
+
 /* Returns memory and keeps its addresses, which read as zero afterwards. False: refused (locked
  * pages), and the content is as it was. */
 bool os_purge(void *start, size_t length);
+
+/* Puts zeroed pages where there are none yet, by one call and not by a fault for each. Does nothing
+ * where the kernel has no such thing (before Linux 5.14), or no memory. */
+void os_populate(void *start, size_t length);
+
+/* Notes for each page in the lowest bit of a byte whether there is one: what has none was not
+ * touched since it was mapped or purged, and reads as zero; unless it lies in swap space. False:
+ * the kernel does not tell. */
+bool os_look_for_pages(const void *start, size_t length, unsigned char *pages);
+
+/* Whether the kernel marks memory as inaccessible without splitting its mapping (Linux 6.13). */
+bool os_has_guards(void);
+
+/* The first makes memory inaccessible by such marks, its content is gone; the second makes it
+ * accessible again, and leaves alone what is: it reads as zero where it was marked. False: refused
+ * (locked pages), perhaps for a part of it alone. */
+bool os_guard(void *start, size_t length);
+bool os_unguard(void *start, size_t length);
+
+/* The same by splitting the mapping; the content stays. False: refused (max_map_count). */
+bool os_protect(void *start, size_t length);
+bool os_unprotect(void *start, size_t length);
 
 /* Changes a mapping's length where it is; the new end is zeroed. False: refused, unchanged. */
 bool os_resize(void *start, size_t length, size_t new_length);
@@ -85,8 +113,8 @@ void os_sleep_ns(uint64_t ns);
  * 0. It ends in a sleep, so that a thread of high priority lets one of low priority run. */
 void os_back_off(unsigned round);
 
-/* Bytes mapped through this file and not yet unmapped, and the most that has been. Reserved
- * memory counts once it is opened. */
+/* Bytes mapped through this file and not yet unmapped or discarded, and the most that has been.
+ * Reserved memory counts once it is opened. */
 size_t os_held_bytes(void);
 size_t os_held_peak_bytes(void);
 

@@ -101,7 +101,7 @@ ALWAYS_INLINE bool bound_try(struct bound_slot *slot)
     fence_signal(); /* the barrier that a revoker has from all threads makes it a full one */
     if (likely(state > load_acquire(&slot->revoked)))
         return true;
-    store_relaxed(&slot->state, state);
+    store_release(&slot->state, state); /* who sees it finds what was done here before */
     return false;
 }
 

@@ -25,7 +25,7 @@ static uint32_t map_slots(struct slot_set *set, uint32_t wanted)
     if (slots == NULL)
         return SLOTS_LEAST;
     if (!cas_release(&set->mapped, (char *)NULL, slots))
-        os_unmap(slots, length); /* another thread was faster */
+        os_discard(slots, length); /* another thread was faster */
     return wanted;
 }
 

@@ -13,6 +13,11 @@ static uint32_t records_per_step(const struct meta_pool *pool)
     return (uint32_t)(META_STEP_BYTES >> pool->record_shift);
 }
 
+static uint32_t records_there_are(const struct meta_pool *pool)
+{
+    return pool->first_count + pool->steps_open * records_per_step(pool);
+}
+
 /* Reserves area k between two steps that stay inaccessible. */
 static bool add_area(struct meta_pool *pool, size_t area)
 {
@@ -27,7 +32,7 @@ static bool add_area(struct meta_pool *pool, size_t area)
 static bool open_step(struct meta_pool *pool)
 {
     uint32_t per_step = records_per_step(pool);
-    uint32_t step = pool->opened / per_step;
+    uint32_t step = pool->steps_open;
     struct meta_place place = meta_place_of_step(step);
     if (place.area >= META_AREAS || pool->opened > UINT32_MAX - per_step ||
         (pool->steps != NULL && step >= pool->steps_most))
@@ -36,8 +41,6 @@ static bool open_step(struct meta_pool *pool)
         return false;
     if (!os_open(pool->areas[place.area] + place.offset, META_STEP_BYTES))
         return false;
-    if (pool->secret == 0)
-        pool->secret = random_secret() | 1;
     if (pool->steps != NULL)
         store_release(&pool->steps[step], pool->areas[place.area] + place.offset);
     pool->steps_open = step + 1;
@@ -48,8 +51,10 @@ static bool open_step(struct meta_pool *pool)
  * only pages that are needed are touched. */
 static struct meta *make_record(struct meta_pool *pool)
 {
-    if (pool->opened / records_per_step(pool) == pool->steps_open && !open_step(pool))
+    if (pool->opened == records_there_are(pool) && !open_step(pool))
         return NULL;
+    if (pool->secret == 0)
+        pool->secret = random_secret() | 1;
     struct meta *meta = meta_address(pool, pool->opened + 1);
     meta->index = pool->opened + 1;
     store_release(&pool->opened, pool->opened + 1);
@@ -141,8 +146,10 @@ static bool purge_records(struct meta_pool *pool, uint32_t last, uint32_t end)
 {
     bool purged = false;
     uint32_t per_step = records_per_step(pool);
-    for (uint32_t index = last; index < end;) {
-        uint32_t next = (uint32_t)min_size(end, (index / per_step + (size_t)1) * per_step);
+    for (uint32_t index = (uint32_t)max_size(last, pool->first_count); index < end;) {
+        uint32_t step = (index - pool->first_count) / per_step;
+        size_t step_end = pool->first_count + (step + (size_t)1) * per_step;
+        uint32_t next = (uint32_t)min_size(end, step_end);
         uintptr_t from = round_up((uintptr_t)meta_address(pool, index + 1), os_page_bytes());
         uintptr_t to = (uintptr_t)meta_address(pool, next) + ((uintptr_t)1 << pool->record_shift);
         to = round_down(to, os_page_bytes());

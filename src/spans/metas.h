@@ -3,7 +3,9 @@
  *
  * A pool hands out records of one size. They live in areas of their own, at an address that has
  * nothing to do with the cells', each between inaccessible memory, so that no overflow of a cell
- * runs into them. Areas double in size; inside one, steps are opened as they are needed. A
+ * runs into them. Areas double in size; inside one, steps are opened as they are needed. The
+ * first few records may lie in the library's own data, side by side with those of other pools: a
+ * small process has a few of each, and a page for each pool would be most of what it takes. A
  * record is named by a 32-bit index, which leads to it without a look-up, since the areas'
  * sizes are known. Records are type-stable: one that was given back may be read, and shows by
  * its check word that it is not in use. Nothing is ever unmapped. (After mallocng's meta areas.)
@@ -47,13 +49,23 @@ struct meta_pool {
     char *areas[META_AREAS]; /* area k has 2^k steps */
     char **steps;        /* NULL, or a table of the steps' addresses, for look-ups of its owner's */
     uint32_t steps_most; /* entries of the table; no more steps are opened */
+    char *first;         /* records 1 to first_count; none where there is a table of steps */
+    uint32_t first_count;
 };
 
-/* `bytes` is a power of two. */
+/* `bytes` is a power of two. The second has so many first records, in data of its own. */
 #define META_POOL_INITIAL(bytes, rank)                                                             \
     {                                                                                              \
-        .lock = LOCK_INITIAL(rank), .record_shift = (uint32_t)__builtin_ctz(bytes)                 \
+        META_POOL_FIELDS(bytes, rank)                                                              \
     }
+#define META_POOL_WITH_FIRST(bytes, rank, count)                                                   \
+    {                                                                                              \
+        META_POOL_FIELDS(bytes, rank), .first_count = (count),                                     \
+                                       .first = META_FIRST((bytes) * (count))                      \
+    }
+#define META_POOL_FIELDS(bytes, rank)                                                              \
+    .lock = LOCK_INITIAL(rank), .record_shift = (uint32_t)__builtin_ctz(bytes)
+#define META_FIRST(bytes) (struct { alignas(CACHE_LINE_PAIR) char data[bytes]; }){{0}}.data
 
 /* A record, zero behind its head. NULL: no memory. */
 struct meta *meta_take(struct meta_pool *pool);
@@ -84,6 +96,9 @@ ALWAYS_INLINE struct meta_place meta_place_of_step(uint32_t step)
 static inline struct meta *meta_address(const struct meta_pool *pool, uint32_t index)
 {
     unsigned shift = pool->record_shift;
+    if (index <= pool->first_count)
+        return (struct meta *)(pool->first + ((size_t)(index - 1) << shift));
+    index -= pool->first_count;
     size_t number_in_step = (index - 1) & ((META_STEP_BYTES >> shift) - 1);
     struct meta_place place = meta_place_of_step((index - 1) >> (META_STEP_SHIFT - shift));
     char *area = load_acquire(&pool->areas[place.area]);

@@ -42,7 +42,7 @@ static_assert(SEGMENT_FIRST_BLOCKS >= 1 && SEGMENT_FIRST_BLOCKS <= SEGMENT_LAST_
 
 static struct lock spans_lock = LOCK_INITIAL(LOCK_RANK_SPANS);
 static struct meta_pool segment_pool =
-    META_POOL_INITIAL(SEGMENT_RECORD_BYTES, LOCK_RANK_SEGMENT_METAS);
+    META_POOL_WITH_FIRST(SEGMENT_RECORD_BYTES, LOCK_RANK_SEGMENT_METAS, 2);
 static struct segment *segments; /* those with a free block, lowest address first */
 static size_t next_segment_blocks = SEGMENT_FIRST_BLOCKS;
 static struct spans_count count;
@@ -123,7 +123,7 @@ static char *map_blocks(size_t least, size_t *blocks)
         if (start != NULL && table_cover(start, length))
             return start;
         if (start != NULL)
-            os_unmap(start, length);
+            os_discard(start, length);
         if (*blocks == least)
             return NULL;
     }
@@ -205,7 +205,7 @@ static bool take_locked(struct span *span, size_t blocks)
     if (segment->free_blocks == 0)
         list_remove(segment);
     *span = (struct span){segment->start + first * BLOCK_BYTES, (uint32_t)blocks,
-                          segment->head.index, dirty == 0};
+                          segment->head.index, dirty == 0, false};
     return true;
 }
 

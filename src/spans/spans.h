@@ -26,6 +26,7 @@ struct span {
     uint32_t blocks;
     uint32_t segment; /* the index of its segment's meta */
     bool zeroed;      /* reads as zero when it is taken */
+    bool guarded;     /* false then; its user's to note that the last block is inaccessible */
 };
 
 /* Takes 1 to SPAN_MAX_BLOCKS blocks and sets their table entries to `class` and `meta`. False: no

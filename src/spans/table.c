@@ -27,7 +27,7 @@ static bool add_leaf(uintptr_t leaf_number)
         return false;
     uintptr_t distance = (uintptr_t)leaf - (uintptr_t)table.empty_leaf;
     if (!cas_release(&table.root[leaf_number], (uintptr_t)0, distance))
-        os_unreserve(leaf, sizeof *leaf); /* another thread was faster */
+        os_unmap_sparse(leaf, sizeof *leaf); /* another thread was faster */
     return true;
 }
 

@@ -59,7 +59,9 @@ ALWAYS_INLINE uint8_t table_class(const void *ptr)
     uintptr_t leaf_number = block >> TABLE_LEAF_BITS;
     if (unlikely(leaf_number >= TABLE_ROOT_ENTRIES))
         return TABLE_FOREIGN;
-    const uint8_t *leaf = table.empty_leaf + load_relaxed(&table.root[leaf_number]);
+    /* A sum of numbers, since a pointer may not be led out of its array. */
+    uintptr_t leaf_at = (uintptr_t)table.empty_leaf + load_relaxed(&table.root[leaf_number]);
+    const uint8_t *leaf = (const uint8_t *)leaf_at;
     return load_relaxed(&leaf[block & (TABLE_LEAF_ENTRIES - 1)]);
 }
 

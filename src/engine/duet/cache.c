@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/random.h"
 #include "engine/duet/depot.h"
 #include "engine/duet/group.h"
 
@@ -16,8 +17,8 @@ void cache_prepare(struct cache *cache, size_t home)
 
 void cache_abandon(struct cache *cache)
 {
-    for (size_t kind = 0; kind < DUET_KINDS; kind++)
-        store_relaxed(&cache->tops[kind], MAGAZINE_NONE_TOP);
+    for (size_t word = 0; word < CACHE_WORDS; word++)
+        store_relaxed(&cache->tops[word], MAGAZINE_NONE_TOP);
     memset(cache->sizes, 0, sizeof cache->sizes);
     cache->bytes = 0;
 }
@@ -54,41 +55,42 @@ static void **top_of_own(const struct own *own)
 }
 
 /* Who has changed a CPU's cache may note it only now, when others have changed it again. */
-static void note_exchange(struct cache *cache, size_t kind, const struct magazine *before,
+static void note_exchange(struct cache *cache, size_t word, const struct magazine *before,
                           const struct magazine *after)
 {
+    size_t kind = cache_kind_of(word);
     size_t bytes =
         (after == NULL ? 0 : bytes_of(after, kind)) - (before == NULL ? 0 : bytes_of(before, kind));
     if (bytes != 0)
         add_relaxed(&cache->bytes, bytes);
-    store_relaxed(&cache->sizes[kind], (uint8_t)(after == NULL ? 0 : after->size + 1));
+    store_relaxed(&cache->sizes[word], (uint8_t)(after == NULL ? 0 : after->size + 1));
 }
 
 /* Puts a magazine, or none, in the place of the one that is there, which is now the caller's.
  * False: there is no slot to be had, nothing was done. */
-static bool exchange(const struct cache_use *use, size_t kind, const struct own *own,
+static bool exchange(const struct cache_use *use, size_t word, const struct own *own,
                      struct own *before)
 {
     void **top = top_of_own(own);
     struct cache *cache = use->cache;
-    void **old = load_relaxed(&cache->tops[kind]);
+    void **old = load_relaxed(&cache->tops[word]);
     if (use->cpus == NULL)
-        store_relaxed(&cache->tops[kind], top);
+        store_relaxed(&cache->tops[word], top);
     else
-        old = cpus_exchange(use->cpus, kind, top, (void **)&cache);
+        old = cpus_exchange(use->cpus, word, top, (void **)&cache);
     *before = (struct own){NULL, 0};
     if (old == NULL)
         return false;
     *before = own_of_top(old);
-    note_exchange(cache, kind, before->magazine, own->magazine);
+    note_exchange(cache, word, before->magazine, own->magazine);
     return true;
 }
 
-static struct own take_out(const struct cache_use *use, size_t kind)
+static struct own take_out(const struct cache_use *use, size_t word)
 {
     const struct own none = {NULL, 0};
     struct own own;
-    exchange(use, kind, &none, &own);
+    exchange(use, word, &none, &own);
     return own;
 }
 
@@ -113,41 +115,41 @@ static void pass_on(const struct cache_use *use, size_t kind, const struct own *
     magazine_give(here, own->magazine);
 }
 
-static void put_in(const struct cache_use *use, size_t kind, const struct own *own)
+static void put_in(const struct cache_use *use, size_t word, const struct own *own)
 {
     struct own before;
-    bool done = exchange(use, kind, own, &before);
-    pass_on(use, kind, done ? &before : own);
+    bool done = exchange(use, word, own, &before);
+    pass_on(use, cache_kind_of(word), done ? &before : own);
 }
 
-void cache_drop(const struct cache_use *use, size_t kind)
+static void drop(const struct cache_use *use, size_t word)
 {
-    struct own own = take_out(use, kind);
-    pass_on(use, kind, &own);
+    struct own own = take_out(use, word);
+    pass_on(use, cache_kind_of(word), &own);
 }
 
 void cache_drain(const struct cache_use *use)
 {
-    for (size_t kind = 1; kind < DUET_KINDS; kind++)
-        cache_drop(use, kind);
+    for (size_t word = 1; word < CACHE_WORDS; word++)
+        drop(use, word);
 }
 
 /* The low bits of a top, as many as tell whether it has moved. */
-static uint16_t low_bits(const struct cache *cache, size_t kind)
+static uint16_t low_bits(const struct cache *cache, size_t word)
 {
-    return (uint16_t)((uintptr_t)load_relaxed(&cache->tops[kind]) / sizeof(void *));
+    return (uint16_t)((uintptr_t)load_relaxed(&cache->tops[word]) / sizeof(void *));
 }
 
 /* A class whose magazine suffices has no events, but is used, and stays as it is. */
 void cache_decay(const struct cache_use *use)
 {
     struct cache *cache = use->cache;
-    for (size_t kind = 1; kind < DUET_KINDS; kind++) {
-        uint8_t events = load_relaxed(&cache->events[kind]);
-        if (events == 0 && low_bits(cache, kind) == cache->seen_tops[kind])
-            cache_drop(use, kind);
-        store_relaxed(&cache->events[kind], (uint8_t)(events / 2));
-        store_relaxed(&cache->seen_tops[kind], low_bits(cache, kind));
+    for (size_t word = 1; word < CACHE_WORDS; word++) {
+        uint8_t events = load_relaxed(&cache->events[word]);
+        if (events == 0 && low_bits(cache, word) == cache->seen_tops[word])
+            drop(use, word);
+        store_relaxed(&cache->events[word], (uint8_t)(events / 2));
+        store_relaxed(&cache->seen_tops[word], low_bits(cache, word));
     }
     store_relaxed(&cache->patience, (uint8_t)0);
 }
@@ -166,9 +168,10 @@ static void move_to(size_t home, struct own *own, struct magazine *other, size_t
 }
 
 /* To half the size; what is on top stays, and what does not fit is passed on. */
-static void shrink(const struct cache_use *use, size_t kind)
+static void shrink(const struct cache_use *use, size_t word)
 {
-    struct own own = take_out(use, kind);
+    size_t kind = cache_kind_of(word);
+    struct own own = take_out(use, word);
     struct magazine *smaller =
         own.magazine != NULL && own.magazine->size > 0
             ? magazine_take(use->cache->home, own.magazine->size - (size_t)1, kind)
@@ -178,7 +181,7 @@ static void shrink(const struct cache_use *use, size_t kind)
         own.count -= kept.count;
         memcpy(smaller->cells, own.magazine->cells + own.count,
                kept.count * sizeof smaller->cells[0]);
-        put_in(use, kind, &kept);
+        put_in(use, word, &kept);
     }
     pass_on(use, kind, &own);
 }
@@ -189,14 +192,14 @@ static void shrink(const struct cache_use *use, size_t kind)
 /* Half a magazine has twice the events, and twice a magazine half of them. So a class can spare
  * half of its own if what it loses, for a byte, is less than what the other wins by `bytes`:
  * classes of short cells come before those of long ones. */
-static bool gives_way(const struct cache *cache, size_t victim, size_t kind, size_t bytes)
+static bool gives_way(const struct cache *cache, size_t victim, size_t word, size_t bytes)
 {
-    size_t size = load_relaxed(&cache->sizes[victim]);
-    if (victim == kind || size == 0)
+    size_t size = load_relaxed(&cache->sizes[victim]), kind = cache_kind_of(victim);
+    if (victim == word || size == 0)
         return false;
-    size_t held = magazine_room(size - 1, victim) * duet_kind_bytes(victim);
+    size_t held = magazine_room(size - 1, kind) * duet_kind_bytes(kind);
     size_t loses = load_relaxed(&cache->events[victim]) * (size_t)2 * bytes;
-    return loses <= load_relaxed(&cache->events[kind]) * held;
+    return loses <= load_relaxed(&cache->events[word]) * held;
 }
 
 /* It may be below zero for a moment: who has changed a CPU's magazines counts it afterwards. */
@@ -205,8 +208,8 @@ static bool budget_lasts(const struct cache *cache, size_t bytes)
     return (ptrdiff_t)(load_relaxed(&cache->bytes) + bytes) <= (ptrdiff_t)CACHE_MOST_BYTES;
 }
 
-/* Whether the budget lasts for so much of this kind, once others have given way if need be. */
-static bool find_budget(const struct cache_use *use, size_t kind, size_t bytes)
+/* Whether the budget lasts for so much here, once others have given way if need be. */
+static bool find_budget(const struct cache_use *use, size_t word, size_t bytes)
 {
     struct cache *cache = use->cache;
     if (budget_lasts(cache, bytes))
@@ -216,10 +219,10 @@ static bool find_budget(const struct cache_use *use, size_t kind, size_t bytes)
         store_relaxed(&cache->patience, (uint8_t)(patience - 1));
         return false;
     }
-    for (size_t i = 0; i < DUET_KINDS && !budget_lasts(cache, bytes); i++) {
-        size_t victim = load_relaxed(&cache->next_victim) % DUET_KINDS;
+    for (size_t i = 0; i < CACHE_WORDS && !budget_lasts(cache, bytes); i++) {
+        size_t victim = load_relaxed(&cache->next_victim) % CACHE_WORDS;
         store_relaxed(&cache->next_victim, (uint32_t)victim + 1);
-        if (gives_way(cache, victim, kind, bytes))
+        if (gives_way(cache, victim, word, bytes))
             shrink(use, victim);
     }
     if (budget_lasts(cache, bytes))
@@ -229,14 +232,14 @@ static bool find_budget(const struct cache_use *use, size_t kind, size_t bytes)
 }
 
 /* Moves the cells into a larger magazine, or into one at all. False: there is to be none. */
-static bool grow(const struct cache_use *use, size_t kind, struct own *own)
+static bool grow(const struct cache_use *use, size_t word, struct own *own)
 {
-    size_t size = 0;
+    size_t size = 0, kind = cache_kind_of(word);
     if (own->magazine != NULL) {
         if (!magazine_may_grow(own->magazine->size, kind))
             return false;
         size = own->magazine->size + (size_t)1;
-        if (!find_budget(use, kind, magazine_room(size, kind) * duet_kind_bytes(kind)))
+        if (!find_budget(use, word, magazine_room(size, kind) * duet_kind_bytes(kind)))
             return false;
     }
     size_t home = use->cache->home;
@@ -246,11 +249,11 @@ static bool grow(const struct cache_use *use, size_t kind, struct own *own)
     return larger != NULL;
 }
 
-static void note_event(struct cache *cache, size_t kind)
+static void note_event(struct cache *cache, size_t word)
 {
-    uint8_t events = load_relaxed(&cache->events[kind]);
+    uint8_t events = load_relaxed(&cache->events[word]);
     if (events < UINT8_MAX)
-        store_relaxed(&cache->events[kind], (uint8_t)(events + 1));
+        store_relaxed(&cache->events[word], (uint8_t)(events + 1));
 }
 
 /* ---- Allocating -------------------------------------------------------------------------- */
@@ -270,7 +273,56 @@ static void refill_from(size_t home, struct own *own, struct magazine *transfer)
     magazine_give(home, transfer);
 }
 
-static void refill(const struct cache_use *use, size_t kind, struct own *own)
+/* In the secure flavour nobody can tell which cells come one after the other. */
+static void shuffle(void **cells, size_t count)
+{
+    static uint64_t seed; /* about: two threads may see the same */
+    uint64_t random = load_relaxed(&seed);
+    if (unlikely(random == 0))
+        random = random_secret();
+    for (size_t left = count; left > 1; left--) {
+        random = random * 0x5851f42d4c957f2du + 0x14057b7ef767814fu;
+        size_t chosen = (size_t)((random >> 32) * left >> 32);
+        void *cell = cells[left - 1];
+        cells[left - 1] = cells[chosen];
+        cells[chosen] = cell;
+    }
+    store_relaxed(&seed, random);
+}
+
+/* In the secure flavour: fills an empty magazine with most of what the slot has freed, the oldest,
+ * once that is so much that it has lain there for a while, and nobody can tell which comes next. */
+static void take_freed(const struct cache_use *use, size_t kind, struct own *own)
+{
+    struct own freed = take_out(use, cache_freed_word(kind));
+    if (own->magazine != NULL && freed.count >= CACHE_FREED_LEAST(own->magazine->capacity)) {
+        size_t want = freed.count - CACHE_STAYS(freed.count);
+        note_event(use->cache, kind);
+        if (want > own->magazine->capacity)
+            grow(use, kind, own);
+        void **cells = freed.magazine->cells, **into = own->magazine->cells;
+        own->count = min_size(want, own->magazine->capacity);
+        freed.count -= own->count;
+        memcpy(into, cells, own->count * sizeof cells[0]);
+        memmove(cells, cells + own->count, freed.count * sizeof cells[0]);
+        shuffle(into, own->count);
+    }
+    if (freed.magazine != NULL)
+        put_in(use, cache_freed_word(kind), &freed);
+}
+
+/* Where there is no memory: what is freed is better than nothing. The magazines change places. */
+static void take_all_freed(const struct cache_use *use, size_t kind, struct own *own)
+{
+    struct own empty = *own;
+    *own = take_out(use, cache_freed_word(kind));
+    if (own->count > 0)
+        shuffle(own->magazine->cells, own->count);
+    if (empty.magazine != NULL)
+        put_in(use, cache_freed_word(kind), &empty);
+}
+
+static void refill(const struct cache_use *use, size_t kind, struct own *own, bool *zeroed)
 {
     size_t home = use->cache->home;
     note_event(use->cache, kind);
@@ -279,23 +331,57 @@ static void refill(const struct cache_use *use, size_t kind, struct own *own)
         refill_from(home, own, transfer);
     } else if (grow(use, kind, own) || own->magazine != NULL) {
         size_t want = max_size(own->magazine->capacity / 2, 1);
-        own->count = depot_take(home, kind, own->magazine->cells, want);
+        own->count = depot_take(home, kind, own->magazine->cells, want, zeroed);
     }
+    if (DUET_SECURE && own->count > 0)
+        shuffle(own->magazine->cells, own->count);
 }
 
-void *cache_alloc_slow(const struct cache_use *use, size_t kind)
+/* Puts the magazine back, if there is one, without its top cell, if it has one. */
+static void *put_in_all_but_one(const struct cache_use *use, size_t kind, struct own *own)
 {
-    struct own own = take_out(use, kind);
     void *cell = NULL;
-    if (own.count == 0)
-        refill(use, kind, &own);
-    if (own.count > 0) {
-        cell = own.magazine->cells[--own.count];
+    if (own->count > 0) {
+        cell = own->magazine->cells[--own->count];
         duet_check_alloc(cell, kind);
     }
-    if (own.magazine != NULL)
-        put_in(use, kind, &own);
+    if (own->magazine != NULL)
+        put_in(use, kind, own);
     return cell;
+}
+
+/* A longer cell that the slot has, but none that has pages of its own. */
+static void *borrow(const struct cache_use *use, size_t length, size_t *kind)
+{
+    for (size_t longer = *kind + 1; longer < DUET_KINDS; longer++) {
+        if (!duet_fits(length, duet_kind_bytes(longer)) || duet_tables.kinds[longer].blocks > 1)
+            break;
+        struct own own = take_out(use, longer);
+        void *cell = put_in_all_but_one(use, longer, &own);
+        if (cell != NULL) {
+            note_event(use->cache, *kind);
+            *kind = longer;
+            return cell;
+        }
+    }
+    return NULL;
+}
+
+void *cache_alloc_slow(const struct cache_use *use, size_t length, size_t *kind, bool *zeroed)
+{
+    struct own own = take_out(use, *kind);
+    if (own.magazine == NULL && load_relaxed(&use->cache->events[*kind]) < CACHE_BORROWED_FIRST) {
+        void *cell = borrow(use, length, kind);
+        if (cell != NULL)
+            return cell;
+    }
+    if (DUET_SECURE && own.count == 0)
+        take_freed(use, *kind, &own);
+    if (own.count == 0)
+        refill(use, *kind, &own, zeroed);
+    if (DUET_SECURE && own.count == 0)
+        take_all_freed(use, *kind, &own);
+    return put_in_all_but_one(use, *kind, &own);
 }
 
 /* ---- Freeing ----------------------------------------------------------------------------- */
@@ -316,45 +402,48 @@ static void flush_half(const struct cache_use *use, size_t kind, struct own *own
     memmove(cells, cells + half.count, own->count * sizeof cells[0]);
 }
 
-static void make_room(const struct cache_use *use, size_t kind, struct own *own)
+static void make_room(const struct cache_use *use, size_t word, struct own *own)
 {
-    note_event(use->cache, kind);
-    if (!grow(use, kind, own) && own->magazine != NULL)
-        flush_half(use, kind, own);
+    note_event(use->cache, word);
+    if (!grow(use, word, own) && own->magazine != NULL)
+        flush_half(use, cache_kind_of(word), own);
 }
 
 /* Where a cell of a class comes first by being freed, another CPU has allocated it, and may have
  * its neighbours on the same cache line. Handed out here it would be slow for both (passive false
- * sharing). A CPU that goes on freeing has a magazine after some. */
-static bool is_foreign(const struct cache *cache, size_t kind, const struct own *own)
+ * sharing). A CPU that goes on freeing has a magazine after some. In the secure flavour none goes
+ * home at once. */
+static bool is_foreign(const struct cache *cache, size_t word, const struct own *own)
 {
-    return own->magazine == NULL && load_relaxed(&cache->events[kind]) < CACHE_FREED_FIRST;
+    return !DUET_SECURE && own->magazine == NULL &&
+           load_relaxed(&cache->events[word]) < CACHE_FREED_FIRST;
 }
 
 void cache_free_slow(const struct cache_use *use, void *cell, size_t kind)
 {
-    struct own own = take_out(use, kind);
+    size_t word = cache_freed_word(kind);
+    struct own own = take_out(use, word);
     if (own.count > 0 && own.magazine->cells[own.count - 1] == cell)
         fatal_pointer("free", cell, "was freed twice");
-    if (is_foreign(use->cache, kind, &own))
-        note_event(use->cache, kind);
+    if (is_foreign(use->cache, word, &own))
+        note_event(use->cache, word);
     else if (room_in(&own) == 0)
-        make_room(use, kind, &own);
+        make_room(use, word, &own);
     duet_check_free(cell, kind);
     if (own.magazine == NULL) { /* not yet, or no memory for one */
         depot_return(kind, &cell, 1);
         return;
     }
     own.magazine->cells[own.count++] = cell;
-    put_in(use, kind, &own);
+    put_in(use, word, &own);
 }
 
 /* ---- The whole --------------------------------------------------------------------------- */
 
 bool cache_is_empty(const struct cache *cache)
 {
-    for (size_t kind = 1; kind < DUET_KINDS; kind++)
-        if (load_relaxed(&cache->tops[kind]) != MAGAZINE_NONE_TOP)
+    for (size_t word = 1; word < CACHE_WORDS; word++)
+        if (load_relaxed(&cache->tops[word]) != MAGAZINE_NONE_TOP)
             return false;
     return true;
 }
@@ -362,16 +451,16 @@ bool cache_is_empty(const struct cache *cache)
 uintptr_t cache_sum(const struct cache *cache)
 {
     uintptr_t sum = 0;
-    for (size_t kind = 1; kind < DUET_KINDS; kind++)
-        sum = sum * 3 + (uintptr_t)load_relaxed(&cache->tops[kind]);
+    for (size_t word = 1; word < CACHE_WORDS; word++)
+        sum = sum * 3 + (uintptr_t)load_relaxed(&cache->tops[word]);
     return sum;
 }
 
 void cache_count(const struct cache *cache, size_t *cells, size_t *bytes)
 {
-    for (size_t kind = 1; kind < DUET_KINDS && cache->ready; kind++) {
-        struct own own = own_of_top(cache->tops[kind]);
+    for (size_t word = 1; word < CACHE_WORDS && cache->ready; word++) {
+        struct own own = own_of_top(cache->tops[word]);
         *cells += own.count;
-        *bytes += own.count * duet_kind_bytes(kind);
+        *bytes += own.count * duet_kind_bytes(cache_kind_of(word));
     }
 }

@@ -1,5 +1,5 @@
 /*
- * A cache: what a slot holds, a magazine of each class.
+ * A cache: what a slot holds, a magazine of each class; in the secure flavour two.
  *
  * A class begins with no magazine of its own, then has one of 26 cells at most, which doubles each
  * time it runs empty or full, as far as a class may hold and the slot's budget lasts; where the
@@ -39,19 +39,43 @@
  * smallest magazine has room for. */
 #define CACHE_FREED_FIRST MAGAZINE_PLACES(0)
 
+/* So many of a kind that the slot has no magazine of are longer cells, if it has any: most programs
+ * use many classes a few times each, and what is lost in a few cells is less than a page for
+ * each. */
+#define CACHE_BORROWED_FIRST 4
+
+/* A cache has a word for each magazine. In the secure flavour each class has two: cells are taken
+ * from one, and freed ones go onto the other, from which the first is filled when it is empty. */
+#define CACHE_WORDS (DUET_SECURE ? 2 * DUET_KINDS : DUET_KINDS)
+
+ALWAYS_INLINE size_t cache_freed_word(size_t kind)
+{
+    return DUET_SECURE ? DUET_KINDS + kind : kind;
+}
+
+static inline size_t cache_kind_of(size_t word)
+{
+    return DUET_SECURE && word >= DUET_KINDS ? word - DUET_KINDS : word;
+}
+
+/* So many cells must have been freed before any is taken of them again, where a magazine of this
+ * capacity is to be filled; and so many of them, the last ones, stay. */
+#define CACHE_FREED_LEAST(capacity) (((size_t)(capacity) + 1) / 2)
+#define CACHE_STAYS(count) (((size_t)(count) + 3) / 4)
+
 struct cache {
-    void **tops[DUET_KINDS];        /* the place above each magazine's top cell */
-    size_t bytes;                   /* that fit into the magazines */
-    uint8_t sizes[DUET_KINDS];      /* of the magazines, plus 1; 0: none. Late at most, as bytes */
-    uint8_t events[DUET_KINDS];     /* times it ran empty or full lately */
-    uint16_t seen_tops[DUET_KINDS]; /* the tops' low bits at the last sweep */
+    void **tops[CACHE_WORDS];        /* the place above each magazine's top cell */
+    size_t bytes;                    /* that fit into the magazines */
+    uint8_t sizes[CACHE_WORDS];      /* of the magazines, plus 1; 0: none. Late at most, as bytes */
+    uint8_t events[CACHE_WORDS];     /* times it ran empty or full lately */
+    uint16_t seen_tops[CACHE_WORDS]; /* the tops' low bits at the last sweep */
     uint8_t home;
     uint8_t ready;        /* the tops point somewhere */
     uint8_t idle;         /* sweeps that found the tops unchanged */
     uint8_t patience;     /* events to wait until the budget is looked into again */
     uint8_t operations;   /* slow ones, since somebody looked at the clock */
     uint32_t sweep;       /* the last one that this cache was part of */
-    uint32_t next_victim; /* the kind that gives way next */
+    uint32_t next_victim; /* the word that gives way next */
     uintptr_t seen;       /* the sum of the tops at the last sweep */
 };
 
@@ -78,25 +102,27 @@ ALWAYS_INLINE void *cache_pop(struct cache *cache, size_t kind)
  * cache that is held. */
 ALWAYS_INLINE bool cache_push(struct cache *cache, void *cell, size_t kind)
 {
-    void **top = cache->tops[kind];
+    size_t word = cache_freed_word(kind);
+    void **top = cache->tops[word];
     if (unlikely(magazine_is_end(*top)) || unlikely(top[-1] == cell))
         return false;
     duet_check_free(cell, kind);
     *top = cell;
-    store_release(&cache->tops[kind], top + 1);
+    store_release(&cache->tops[word], top + 1);
     return true;
 }
 
 void cache_prepare(struct cache *cache, size_t home);
 
-/* A cell, of a magazine that may be empty. NULL: no memory. */
-void *cache_alloc_slow(const struct cache_use *use, size_t kind);
+/* A cell, of a magazine that may be empty; of a kind that `length` fits (duet_fits), which *kind
+ * becomes, where that spares a magazine. *zeroed is set where it is known to read as zero. NULL: no
+ * memory. */
+void *cache_alloc_slow(const struct cache_use *use, size_t length, size_t *kind, bool *zeroed);
 
 /* As cache_push, of a magazine that may be full. Stops the program where the cell is on top. */
 void cache_free_slow(const struct cache_use *use, void *cell, size_t kind);
 
-/* Passes on what it has of this kind, or of all, and gives the magazines back. */
-void cache_drop(const struct cache_use *use, size_t kind);
+/* Passes on what it has, and gives the magazines back. */
 void cache_drain(const struct cache_use *use);
 
 /* Passes on what it has of kinds that were not used since the last time. */

@@ -4,7 +4,7 @@
 #ifndef DUET_ENGINE_DUET_CACHES_H
 #define DUET_ENGINE_DUET_CACHES_H
 
-#include "engine/duet/engine.h"
+#include "engine/duet/cells.h"
 
 struct shared_cache {
     alignas(CACHE_LINE_PAIR) struct slot slot;

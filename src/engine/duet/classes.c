@@ -48,7 +48,8 @@ const struct duet_tables duet_tables = {
 };
 
 #define BLOCKS_FIT(bytes, blocks)                                                                  \
-    static_assert((blocks) <= DUET_MOST_BLOCKS, "the table's entries name each block of a group");
+    static_assert((blocks) <= DUET_MOST_BLOCKS, "the table's entries name each block of a group"); \
+    static_assert((blocks) == 1 || (blocks)*BLOCK_BYTES / (bytes) <= 64, "a bit each: `sparse`");
 DUET_CLASS_ROWS(BLOCKS_FIT)
 
 size_t duet_kind_for_aligned(size_t length, size_t align)

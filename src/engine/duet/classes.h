@@ -4,7 +4,8 @@
  * Up to 128 bytes a class every 16, then eight for each doubling up to 1 KiB: at most 12.5 % of a
  * cell is lost from there on. Above, a class is a group of some blocks divided by a whole number
  * and rounded down to 16: hardly any tail, and at most 12.5 % lost up to 2 KiB, 14.2 % beyond. What
- * is longer than 64 KiB is an extent (large_memory.h).
+ * is longer than 64 KiB is an extent (large_memory.h). The secure flavour, which adds 8 bytes to
+ * each length, has a class more, or buffers of just 64 KiB would be extents.
  *
  * Two numbers for one thing: a *class* counts from 0, a *kind* is class + 1, which is also the byte
  * in the address table; kind 0 is memory that is not ours.
@@ -23,12 +24,13 @@
 #define DUET_UNIT_SHIFT 4
 #define DUET_UNIT ((size_t)1 << DUET_UNIT_SHIFT)
 
-/* Cells up to this many bytes: no less than a block of the table, so that at most one longer block
- * begins in any of those. */
-#define DUET_MOST_BYTES (DUET_TINY ? BLOCK_BYTES : 4 * BLOCK_BYTES)
-
 /* A cell of `blocks` blocks by `count`. */
 #define DUET_PART(blocks, count) ((blocks)*BLOCK_BYTES / (count) / DUET_UNIT * DUET_UNIT)
+
+/* Cells up to this many bytes: no less than a block of the table, so that at most one longer block
+ * begins in any of those. */
+#define DUET_MOST_BYTES                                                                            \
+    (DUET_TINY ? BLOCK_BYTES : DUET_SECURE ? DUET_PART(32, 7) : DUET_PART(32, 8))
 
 /* ROW(bytes of a cell, blocks of a group), the largest first. */
 #if DUET_TINY /* blocks of 4 KiB; a few classes of each sort, groups of 2 to 4 cells among them */
@@ -40,7 +42,13 @@
     ROW(DUET_PART(1, 4), 1)                                                                        \
     DUET_SMALL_ROWS_TO_512(ROW)
 #else
+#if DUET_SECURE
+#define DUET_LONGEST_ROW(ROW) ROW(DUET_PART(32, 7), 32)
+#else
+#define DUET_LONGEST_ROW(ROW)
+#endif
 #define DUET_CLASS_ROWS(ROW)                                                                       \
+    DUET_LONGEST_ROW(ROW)                                                                          \
     ROW(DUET_PART(32, 8), 32)                                                                      \
     ROW(DUET_PART(32, 9), 32)                                                                      \
     ROW(DUET_PART(32, 10), 32)                                                                     \
@@ -179,6 +187,13 @@ size_t duet_kind_for_aligned(size_t length, size_t align);
 ALWAYS_INLINE size_t duet_kind_bytes(size_t kind)
 {
     return duet_tables.kinds[kind].bytes;
+}
+
+/* Whether a cell may serve a length though it is not the shortest that can, as it does where the
+ * length was longer before, or the slot has none of the shortest. 3 of 4 bytes are used. */
+ALWAYS_INLINE bool duet_fits(size_t length, size_t bytes)
+{
+    return length <= bytes && length >= bytes / 4 * 3;
 }
 
 /* The number of the cell that holds the byte at this offset of a group. */

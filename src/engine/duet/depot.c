@@ -4,7 +4,9 @@
 
 #include "base/fatal.h"
 #include "engine/duet/check.h"
+#include "engine/duet/guard.h"
 #include "engine/duet/home.h"
+#include "os/os.h"
 #include "spans/spans.h"
 
 /* Groups that one refill looks at once it has something: few, so that a heap of groups with a cell
@@ -14,6 +16,20 @@
 /* Cells that go back under one hold of a lock: so many that taking it does not count, and so few
  * that others get it soon. */
 #define RETURNED_AT_ONCE 128
+
+/* A class that has more groups than this in a home will use the pages of one more, and gets them by
+ * one call: they cost two thirds of what faults do, one by one. The first groups fault, since most
+ * classes of most programs need no more than a page or two. In the secure flavour, which reads
+ * cells before they are written to, each page would fault twice; there they get those at once that
+ * are needed at once, as do groups whose pages were purged. */
+#define GROUPS_THAT_FAULT 2
+
+/* Blocks behind each group that are inaccessible. Where pages are longer than blocks there are
+ * none: a page cannot be so in part. */
+static uint32_t guard_blocks(void)
+{
+    return DUET_SECURE && BLOCK_BYTES >= os_page_bytes();
+}
 
 /* ---- Lists; the home's lock is held -------------------------------------------------------- */
 
@@ -83,18 +99,31 @@ static void set_full(struct group *group)
 
 /* ---- Blocks; the home's lock is held ------------------------------------------------------- */
 
-/* The table does not lead to the span yet. */
+/* With the guard behind it, if groups have one. The table does not lead to the span yet. */
 static bool take_span(struct home *home, struct span *span, size_t blocks)
 {
     if (blocks > 1 || home->blank_count == 0)
-        return span_take(span, blocks, TABLE_FOREIGN, 0);
+        return span_take(span, blocks + guard_blocks(), TABLE_FOREIGN, 0);
     *span = home->blanks[--home->blank_count];
     return true;
 }
 
+/* False: refused, the last block stays inaccessible, and nobody else can have the span. */
+static bool remove_guard(const struct span *span)
+{
+    return !span->guarded ||
+           guard_remove(span->start + (span->blocks - 1) * BLOCK_BYTES, BLOCK_BYTES);
+}
+
+static bool is_for_blanks(const struct home *home, const struct span *span)
+{
+    return span->blocks == 1 + guard_blocks() && home->blank_count < BLANKS_MOST;
+}
+
+/* A guard stays with a blank; else it is removed by now. */
 static void give_span(struct home *home, const struct span *span)
 {
-    if (span->blocks > 1 || home->blank_count == BLANKS_MOST) {
+    if (!is_for_blanks(home, span)) {
         span_give(span);
         return;
     }
@@ -105,11 +134,21 @@ static void give_span(struct home *home, const struct span *span)
 
 void home_give_blanks(struct home *home)
 {
-    while (home->blank_count > 0)
+    while (home->blank_count > 0 && remove_guard(&home->blanks[home->blank_count - 1]))
         span_give(&home->blanks[--home->blank_count]);
 }
 
 /* ---- Making, settling, releasing; the home's lock is held ---------------------------------- */
+
+/* Cells that are wanted, written downwards. */
+struct order {
+    size_t kind;
+    void **end;
+    size_t want;
+    bool *zeroed; /* whether the first one reads as zero */
+    char *blank;  /* of a group that cells came from: what is to have its pages at once */
+    size_t blank_bytes;
+};
 
 /* All of it is free. */
 static void describe(struct group *group, struct home *home, size_t kind, const struct span *span)
@@ -120,7 +159,10 @@ static void describe(struct group *group, struct home *home, size_t kind, const 
     group->words = (uint8_t)group_words(kind);
     group->list = GROUP_UNLISTED;
     group->segment = span->segment;
+    group->guarded = span->guarded;
     group->purged = span->zeroed ? UINT32_MAX : 0;
+    if (group_has_sparse(group))
+        store_relaxed(group_sparse(group), UINT64_MAX); /* whoever had the span before */
     for (size_t word = 0; word < group->words; word++) {
         size_t left = group->cells - word * MASK_BITS;
         group_avail(group)[word] = left >= MASK_BITS ? UINT64_MAX : ((uint64_t)1 << left) - 1;
@@ -128,38 +170,49 @@ static void describe(struct group *group, struct home *home, size_t kind, const 
     store_release(&group->base, span->start); /* from here on it can be mended: mend.c */
 }
 
-/* A new group, listed. False: no memory. */
-static bool make_group(struct home *home, size_t kind)
+static void install_guard(struct span *span)
 {
+    if (guard_blocks() > 0 && !span->guarded)
+        span->guarded = guard_install(span->start + (span->blocks - 1) * BLOCK_BYTES, BLOCK_BYTES);
+}
+
+/* A new group, listed, for an order that the home cannot fill. */
+static void make_group(struct home *home, const struct order *order)
+{
+    size_t kind = order->kind;
     struct meta_pool *pool = group_pool(kind);
     struct span span;
     struct group *group = (struct group *)meta_take(pool);
     if (group == NULL)
-        return false;
+        return;
     if (!group_may_have_index(kind, group->head.index) ||
         !take_span(home, &span, duet_tables.kinds[kind].blocks)) {
         meta_give(pool, &group->head);
-        return false;
+        return;
     }
+    install_guard(&span);
     describe(group, home, kind, &span);
     group_enter_in_table(group);
     list_add(group, 0);
     home->depots[kind].groups++;
     home_has_groups(group->home);
-    return true;
 }
 
-void depot_release_group(struct group *group)
+bool depot_release_group(struct group *group)
 {
     struct home *home = &home_array[group->home];
     struct span span = {.start = group->base,
-                        .blocks = duet_tables.kinds[group->kind].blocks,
-                        .segment = group->segment};
+                        .blocks = duet_tables.kinds[group->kind].blocks + guard_blocks(),
+                        .segment = group->segment,
+                        .guarded = group->guarded};
+    if (!is_for_blanks(home, &span) && !remove_guard(&span))
+        return false;
     list_remove(group);
     home->depots[group->kind].groups--;
     duet_check_released(group);
     give_span(home, &span);
     meta_give(group_pool(group->kind), &group->head);
+    return true;
 }
 
 /* Puts the groups on the depot's stack in order. */
@@ -193,7 +246,8 @@ static void release_all(struct home *home)
 {
     for (size_t kind = 1; kind < DUET_KINDS; kind++)
         for (struct group *group; (group = find_empty(&home->depots[kind], kind)) != NULL;)
-            depot_release_group(group);
+            if (!depot_release_group(group))
+                break;
 }
 
 /* Before memory is mapped for one more group: gives back a wholly free one of as many blocks, of
@@ -217,10 +271,26 @@ static void release_for(struct home *home, size_t blocks)
 
 /* ---- Taking -------------------------------------------------------------------------------- */
 
-/* From the depot's listed groups. The lock is held. */
-static size_t take_listed(struct depot *depot, size_t kind, void **end, size_t want)
+/* Of a group that had these purged parts before cells of it were taken. */
+static void populate_later(struct order *order, const struct group *group, uint32_t purged)
 {
-    size_t taken = 0;
+    uint32_t taken = purged & ~group->purged; /* the lowest, and all between it and the highest */
+    if (taken == 0 || duet_tables.kinds[group->kind].blocks > 1 || BLOCK_BYTES <= os_page_bytes())
+        return;
+    if (purged == UINT32_MAX && depot_of(group)->groups > GROUPS_THAT_FAULT) {
+        order->blank = group->base;
+        order->blank_bytes = BLOCK_BYTES;
+    } else if (DUET_SECURE) {
+        unsigned shift = group_part_shift(group->kind), first = (unsigned)__builtin_ctz(taken);
+        order->blank = group->base + ((size_t)first << shift);
+        order->blank_bytes = (highest_bit(taken) + 1 - first) << shift;
+    }
+}
+
+/* From the depot's listed groups. The lock is held. */
+static size_t take_listed(struct depot *depot, struct order *order)
+{
+    size_t kind = order->kind, want = order->want, taken = 0;
     unsigned visits = 0;
     depot_settle(depot, kind);
     for (size_t list = GROUP_LISTS; list-- > 0;) {
@@ -234,7 +304,12 @@ static size_t take_listed(struct depot *depot, size_t kind, void **end, size_t w
                 list_again(group);
                 continue;
             }
-            taken += group_take_cells(group, end - taken, want - taken);
+            if (taken == 0 && (*order->zeroed = group_is_zeroed_next(group)) &&
+                duet_kind_bytes(kind) >= DEPOT_LONG_BYTES)
+                want = 1;
+            uint32_t purged = group->purged;
+            taken += group_take_cells(group, order->end - taken, want - taken);
+            populate_later(order, group, purged);
             if (group_has_cells(group))
                 list_again(group);
             else
@@ -244,9 +319,9 @@ static size_t take_listed(struct depot *depot, size_t kind, void **end, size_t w
     return taken;
 }
 
-static size_t take_from_home(struct home *home, size_t kind, void **end, size_t want)
+static size_t take_from_home(struct home *home, struct order *order)
 {
-    size_t taken = take_listed(&home->depots[kind], kind, end, want);
+    size_t taken = take_listed(&home->depots[order->kind], order);
     home_release(home);
     return taken;
 }
@@ -263,27 +338,27 @@ static bool may_have_cells(const struct depot *depot)
 }
 
 /* From other homes, if they have any and nobody is there. */
-static size_t take_from_others(const struct home *own, size_t kind, void **end, size_t want)
+static size_t take_from_others(const struct home *own, struct order *order)
 {
     for (size_t number = 0; number < DUET_HOMES; number++) {
         struct home *home = &home_array[number];
         if (home == own || (load_relaxed(&homes_with_groups) >> number & 1) == 0 ||
-            !may_have_cells(&home->depots[kind]) || !home_try(home))
+            !may_have_cells(&home->depots[order->kind]) || !home_try(home))
             continue;
-        size_t taken = take_from_home(home, kind, end, want);
+        size_t taken = take_from_home(home, order);
         if (taken > 0)
             return taken;
     }
     return 0;
 }
 
-static size_t take_from_new(struct home *home, size_t kind, void **end, size_t want)
+static size_t take_from_new(struct home *home, struct order *order)
 {
-    size_t blocks = duet_tables.kinds[kind].blocks;
+    size_t blocks = duet_tables.kinds[order->kind].blocks;
     if (blocks > 1 || home->blank_count == 0)
         release_for(home, blocks);
-    make_group(home, kind);
-    return take_from_home(home, kind, end, want);
+    make_group(home, order);
+    return take_from_home(home, order);
 }
 
 /* Before others are asked a slot's own home has a group of its own: two CPUs that share one, and
@@ -295,24 +370,26 @@ static bool begins_a_group(const struct home *home, size_t own, size_t kind)
            duet_tables.kinds[kind].blocks == 1;
 }
 
-/* Up to `want` cells, written downwards from `end`. */
-static size_t take_down(size_t number, size_t kind, void **end, size_t want)
+static size_t take(size_t number, struct order *order)
 {
     struct home *home = home_take(number);
     size_t taken = 0;
     if (home != NULL)
-        taken = begins_a_group(home, number, kind) ? take_from_new(home, kind, end, want)
-                                                   : take_from_home(home, kind, end, want);
+        taken = begins_a_group(home, number, order->kind) ? take_from_new(home, order)
+                                                          : take_from_home(home, order);
     if (taken == 0)
-        taken = take_from_others(home, kind, end, want);
+        taken = take_from_others(home, order);
     if (taken == 0 && (home = home_take(number)) != NULL)
-        taken = take_from_new(home, kind, end, want);
+        taken = take_from_new(home, order);
     return taken;
 }
 
-size_t depot_take(size_t number, size_t kind, void **cells, size_t want)
+size_t depot_take(size_t number, size_t kind, void **cells, size_t want, bool *zeroed)
 {
-    size_t taken = take_down(number, kind, cells + want, want);
+    struct order order = {.kind = kind, .end = cells + want, .want = want, .zeroed = zeroed};
+    size_t taken = take(number, &order);
+    if (order.blank_bytes > 0) /* without a lock; while a cell is ours its group stays */
+        os_populate(order.blank, order.blank_bytes);
     if (taken < want)
         memmove(cells, cells + want - taken, taken * sizeof cells[0]);
     return taken;

@@ -13,10 +13,16 @@
 #include "engine/duet/group.h"
 #include "engine/duet/home.h"
 
+/* Of cells from this many bytes on that read as zero only one is taken at a time, so that calloc
+ * knows of it, and touches no page: a fault for each costs far more than the way to the depot. Not
+ * in the secure flavour, which looks at all cells, and hands them out in no order. */
+#define DEPOT_LONG_BYTES (DUET_SECURE ? SIZE_MAX : (size_t)8 << 10)
+
 /* Up to `want` cells of this kind into `cells`, from this home, then from others, and then from a
  * new group; that comes before others where the home has no short cells of the kind yet. The last
- * one of them is to be handed out first. 0: no memory. */
-size_t depot_take(size_t home, size_t kind, void **cells, size_t want);
+ * one of them is to be handed out first; *zeroed: whether that one is known to read as zero. 0: no
+ * memory. */
+size_t depot_take(size_t home, size_t kind, void **cells, size_t want, bool *zeroed);
 
 /* The home of a cell's group. Stops the program where it is in none of this kind. */
 size_t depot_home(size_t kind, const void *cell);
@@ -56,8 +62,9 @@ void depots_mend(void);
 /* Puts the groups on the depot's stack in order. */
 void depot_settle(struct depot *depot, size_t kind);
 
-/* Gives back a listed group that is wholly free. */
-void depot_release_group(struct group *group);
+/* Gives back a listed group that is wholly free. False: its guard cannot be removed now, and it
+ * stays as it is. */
+bool depot_release_group(struct group *group);
 
 void home_give_blanks(struct home *home);
 

@@ -1,6 +1,6 @@
 /*
  * The slow half of the engine duet: what is left when a magazine is empty or full, or the thread's
- * slot cannot be had.
+ * slot cannot be had; and what concerns all of its slots.
  */
 #include "engine/duet/caches.h"
 
@@ -27,7 +27,7 @@ static void retire_bound(struct bound_slot *slot);
 size_t duet_fast_end = CPUS_POSSIBLE ? 0 : DUET_MOST_BYTES + 1;
 
 /* What a stopped CPU has: of each kind a magazine that is empty and full. Never written. */
-static void **const no_tops[DUET_KINDS] = {[0 ... DUET_KINDS - 1] = MAGAZINE_NONE_TOP};
+static void **const no_tops[CACHE_WORDS] = {[0 ... CACHE_WORDS - 1] = MAGAZINE_NONE_TOP};
 
 static struct cpu_cache first_cpu;
 struct cpus_set duet_cpus = CPUS_SET_INITIAL(&first_cpu, no_tops, prepare_cpu);
@@ -168,20 +168,18 @@ static void leave(const struct entered *entered)
 
 /* ---- Allocating and freeing -------------------------------------------------------------- */
 
-void *engine_alloc_slow(size_t length, size_t align, size_t *class, bool *zeroed)
+void *cells_take(size_t length, size_t align, size_t *kind, bool *zeroed)
 {
-    size_t kind = duet_kind_for_aligned(length, align);
-    *class = kind - 1;
     *zeroed = false;
     start();
-    void *cell = duet_pop(kind); /* realloc comes here first */
+    void *cell = duet_pop(*kind); /* realloc comes here first */
     if (cell != NULL)
         return cell;
     struct entered entered = enter();
     if (entered.use.cache != NULL)
-        cell = cache_alloc_slow(&entered.use, kind);
-    if (cell == NULL && depot_take(0, kind, &cell, 1) > 0)
-        duet_check_alloc(cell, kind);
+        cell = cache_alloc_slow(&entered.use, align <= DUET_UNIT ? length : 0, kind, zeroed);
+    if (cell == NULL && depot_take(0, *kind, &cell, 1, zeroed) > 0)
+        duet_check_alloc(cell, *kind);
     leave(&entered);
     return cell;
 }
@@ -199,25 +197,21 @@ size_t engine_class_of(const void *ptr, const char *call)
 
 bool duet_free_long(void *ptr, size_t kind)
 {
-    return kind != TABLE_FOREIGN && kind < DUET_KINDS &&
-           duet_is_long_cell(ptr, kind, table_meta(ptr)) && duet_push(ptr, kind);
+    return duet_is_long_start(ptr, kind) && duet_push(ptr, kind);
 }
 
-size_t engine_free_slow(void *ptr, const char *call)
+void cells_give(void *cell, size_t kind)
 {
-    size_t class = engine_class_of(ptr, call);
-    if (class >= ENGINE_CLASSES ||
-        duet_push(ptr, class + 1)) /* realloc and others come here first */
-        return class;
+    if (duet_push(cell, kind)) /* realloc and others come here first */
+        return;
     struct entered entered = enter();
     if (entered.use.cache != NULL) {
-        cache_free_slow(&entered.use, ptr, class + 1);
+        cache_free_slow(&entered.use, cell, kind);
     } else {
-        duet_check_free(ptr, class + 1);
-        depot_return(class + 1, &ptr, 1);
+        duet_check_free(cell, kind);
+        depot_return(kind, &cell, 1);
     }
     leave(&entered);
-    return class;
 }
 
 bool engine_trim(void)

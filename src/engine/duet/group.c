@@ -8,12 +8,10 @@
 /* Records of 2^(7 + pool) bytes. */
 #define RECORD_LEAST_SHIFT 7
 #define RECORD_POOLS 3
-#define POOL(number)                                                                               \
-    META_POOL_INITIAL(1 << (RECORD_LEAST_SHIFT + (number)),                                        \
-                      LOCK_RANK_ENGINE_METAS_LAST + 1 - RECORD_POOLS + (number))
-static struct meta_pool pools[RECORD_POOLS] = {POOL(0), POOL(1), POOL(2)};
-
-#define MASKS (DUET_CHECKED ? 3 : 2)
+#define POOL(number, first)                                                                        \
+    META_POOL_WITH_FIRST(1 << (RECORD_LEAST_SHIFT + (number)),                                     \
+                         LOCK_RANK_ENGINE_METAS_LAST + 1 - RECORD_POOLS + (number), first)
+static struct meta_pool pools[RECORD_POOLS] = {POOL(0, 16), POOL(1, 4), POOL(2, 2)};
 
 /* ---- Records ----------------------------------------------------------------------------- */
 
@@ -25,7 +23,7 @@ size_t group_words(size_t kind)
 /* The most cells of a group whose record is of this pool. */
 #define MOST_CELLS(number)                                                                         \
     ((((size_t)1 << (RECORD_LEAST_SHIFT + (number))) - sizeof(struct group)) / sizeof(uint64_t) /  \
-     MASKS * MASK_BITS)
+     GROUP_MASKS * MASK_BITS)
 
 struct meta_pool *group_pool(size_t kind)
 {
@@ -126,14 +124,27 @@ unsigned group_part_shift(size_t kind)
     return (unsigned)highest_bit(least);
 }
 
-/* From the first to the last of the cells that are taken. A part between them that none of them is
- * in has cells that are on their way back; to purge it again costs a call. */
-static void forget_purge(struct group *group, const char *first, const char *last)
+/* The parts that the cells are in, from the first to the last of them. */
+static uint32_t parts_of(const struct group *group, const char *first, const char *last)
 {
     unsigned shift = group_part_shift(group->kind);
     size_t from = (size_t)(first - group->base) >> shift;
     size_t to = ((size_t)(last - group->base) + duet_kind_bytes(group->kind) - 1) >> shift;
-    group->purged &= ~(uint32_t)(((uint64_t)2 << to) - ((uint64_t)1 << from));
+    return (uint32_t)(((uint64_t)2 << to) - ((uint64_t)1 << from));
+}
+
+bool group_is_zeroed_next(struct group *group)
+{
+    size_t word = group->first;
+    if (group->purged == 0)
+        return false;
+    while (word < group->words && group_avail(group)[word] == 0)
+        word++;
+    if (word == group->words)
+        return false;
+    size_t number = word * MASK_BITS + (size_t)__builtin_ctzll(group_avail(group)[word]);
+    const char *cell = group->base + number * duet_kind_bytes(group->kind);
+    return (parts_of(group, cell, cell) & ~group->purged) == 0;
 }
 
 /* Up to `want` cells of avail, the lowest address right below `end`. The lock is held. */
@@ -153,8 +164,8 @@ size_t group_take_cells(struct group *group, void **end, size_t want)
     }
     size_t taken = (size_t)(end - at);
     group->first = (uint8_t)word;
-    if (group->purged != 0 && taken > 0)
-        forget_purge(group, end[-1], *at);
+    if (group->purged != 0 && taken > 0) /* what lies between is on its way back, or can be again */
+        group->purged &= ~parts_of(group, end[-1], *at);
     group->swept = false;
     add_relaxed(&group->state, taken * GROUP_TAKEN);
     return taken;
@@ -176,6 +187,25 @@ bool group_has_returned_cells(struct group *group)
         if (load_acquire(&freed[word]) != 0)
             return true;
     return false;
+}
+
+/* ---- Cells of which pages may not be there --------------------------------------------------- */
+
+static uint64_t bit_of(const struct group *group, const void *cell)
+{
+    return (uint64_t)1 << group_cell_number(group, cell) % MASK_BITS;
+}
+
+bool group_take_sparse(struct group *group, const void *cell)
+{
+    uint64_t bit = bit_of(group, cell);
+    return (load_relaxed(group_sparse(group)) & bit) != 0 &&
+           (and_relaxed(group_sparse(group), ~bit) & bit) != 0;
+}
+
+void group_put_sparse(struct group *group, const void *cell)
+{
+    or_relaxed(group_sparse(group), bit_of(group, cell));
 }
 
 /* ---- Counting what came back, without a lock ------------------------------------------------- */
@@ -273,12 +303,13 @@ size_t group_return(struct group *group, void *const *cells, size_t count)
 
 /* Only the lock's holder changes FULL: a group in no list has it, and has it no more. It may be
  * QUEUED all the same, and come up from the stack listed. What came back without the lock is
- * merged, or nobody would notice that all is back. */
+ * merged, or nobody would notice that all is back; so where a count is seen here, its bits must
+ * be. */
 size_t group_put_back(struct group *group, void *const *cells, size_t count)
 {
     size_t run = return_run(group, cells, count, true);
     uint64_t full = group->list == GROUP_UNLISTED ? GROUP_FULL : 0;
-    uint64_t before = sub_relaxed(&group->state, run * GROUP_TAKEN + full);
+    uint64_t before = sub_acquire(&group->state, run * GROUP_TAKEN + full);
     if (group_returned(before) != 0)
         group_merge(group);
     return run;

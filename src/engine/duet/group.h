@@ -72,16 +72,19 @@ struct group {
     uint16_t cells;
     uint8_t kind;
     uint8_t home;
-    uint8_t words; /* of each mask */
-    uint8_t list;  /* which of the depot's; GROUP_UNLISTED */
-    uint8_t first; /* no word of avail before this one has a bit */
-    uint8_t quiet; /* sweeps in which nothing changed */
-    uint16_t seen; /* cells in use, as the last sweep saw it */
-    uint8_t swept; /* nothing was left to purge then, and no cell was taken since */
-    uint8_t unused;
-    uint64_t masks[]; /* avail, freed, and in the checked build the second book (check.h) */
+    uint8_t words;    /* of each mask */
+    uint8_t list;     /* which of the depot's; GROUP_UNLISTED */
+    uint8_t first;    /* no word of avail before this one has a bit */
+    uint8_t quiet;    /* sweeps in which nothing changed */
+    uint16_t seen;    /* cells in use, as the last sweep saw it */
+    uint8_t swept;    /* nothing was left to purge then, and no cell was taken since */
+    uint8_t guarded;  /* the block behind it is inaccessible: the secure flavour's guard.h */
+    uint64_t masks[]; /* avail, freed, in the checked build the second book (check.h); `sparse` */
 };
 static_assert(sizeof(struct group) == 64, "a meta's head is one cache line");
+
+/* Avail, freed, and the book. */
+#define GROUP_MASKS (DUET_CHECKED ? 3 : 2)
 
 #define GROUP_LISTS 8
 #define GROUP_UNLISTED GROUP_LISTS
@@ -99,6 +102,18 @@ ALWAYS_INLINE uint64_t *group_freed(struct group *group)
 ALWAYS_INLINE uint64_t *group_book(struct group *group)
 {
     return group->masks + 2 * (size_t)group->words;
+}
+
+/* In the secure flavour, of groups of several blocks, which have fewer cells than a word has bits:
+ * cells of which some pages may not be there, since they were never touched, or were purged. */
+ALWAYS_INLINE bool group_has_sparse(const struct group *group)
+{
+    return DUET_SECURE && duet_tables.kinds[group->kind].blocks > 1;
+}
+
+ALWAYS_INLINE uint64_t *group_sparse(struct group *group)
+{
+    return group->masks + GROUP_MASKS * (size_t)group->words;
 }
 
 /* The group of a cell, by an address in a block of this kind. Stops the program, in the name of
@@ -136,11 +151,18 @@ struct group *group_at(size_t kind, uint32_t index);
 
 /* With the home's lock held: takes what came back over into avail; takes up to `want` cells out of
  * it, lowest addresses first, writes them downwards from `end`, and returns how many; says whether
- * it, or `freed`, has any. */
+ * it, or `freed`, has any. Whether the first cell that will be taken reads as zero, of pages that
+ * were never touched, or were purged; false where it is not known, or there is none. */
 void group_merge(struct group *group);
 size_t group_take_cells(struct group *group, void **end, size_t want);
 bool group_has_cells(const struct group *group);
 bool group_has_returned_cells(struct group *group);
+bool group_is_zeroed_next(struct group *group);
+
+/* Of a cell of a group that has `sparse`, which nobody else has: says whether it is in it, and
+ * takes it out; puts it in. Without the lock. */
+bool group_take_sparse(struct group *group, const void *cell);
+void group_put_sparse(struct group *group, const void *cell);
 
 /* With the lock held: all cells are in avail, and nobody is about to count any. */
 bool group_is_free(const struct group *group);

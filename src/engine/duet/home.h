@@ -31,7 +31,7 @@ struct home {
     alignas(CACHE_LINE_PAIR) struct latch latch;
     uint32_t emptied; /* the kind of the group that was last found wholly free; 0: none was */
     uint32_t blank_count;
-    struct span blanks[BLANKS_MOST]; /* of one block each */
+    struct span blanks[BLANKS_MOST]; /* for groups of one block each */
     struct depot depots[DUET_KINDS];
 };
 

@@ -16,9 +16,12 @@
 uint32_t duet_homes = 1;
 void *const magazine_none[2] = {NULL, (void *)1};
 
-#define POOL(size)                                                                                 \
-    META_POOL_INITIAL(1 << (MAGAZINE_LEAST_SHIFT + (size)), LOCK_RANK_ENGINE_METAS + (size))
-static struct meta_pool pools[7] = {POOL(0), POOL(1), POOL(2), POOL(3), POOL(4), POOL(5), POOL(6)};
+#define POOL_RECORD(size) (1 << (MAGAZINE_LEAST_SHIFT + (size)))
+#define POOL(size) META_POOL_INITIAL(POOL_RECORD(size), LOCK_RANK_ENGINE_METAS + (size))
+#define POOL_WITH_FIRST(size, first)                                                               \
+    META_POOL_WITH_FIRST(POOL_RECORD(size), LOCK_RANK_ENGINE_METAS + (size), first)
+static struct meta_pool pools[7] = {
+    POOL_WITH_FIRST(0, 24), POOL_WITH_FIRST(1, 4), POOL(2), POOL(3), POOL(4), POOL(5), POOL(6)};
 static_assert(MAGAZINE_SIZES <= sizeof pools / sizeof pools[0], "each size has a pool");
 static_assert(sizeof(struct magazine) % sizeof(void *) == 0 &&
                   offsetof(struct magazine, cells) ==

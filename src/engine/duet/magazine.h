@@ -51,8 +51,9 @@ extern uint32_t duet_homes;
 /* A magazine holds at most this much: what lies in it is nobody else's meanwhile. */
 #define MAGAZINE_MOST_BYTES ((size_t)128 << 10)
 
-/* But at least so many cells, or it would be no use. */
-#define MAGAZINE_LEAST_CELLS 2
+/* But at least so many cells, or it would be no use; in the secure flavour, what is freed would be
+ * handed out again at once. */
+#define MAGAZINE_LEAST_CELLS (DUET_SECURE ? 8 : 2)
 
 struct magazine {
     struct meta head;

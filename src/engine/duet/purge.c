@@ -108,6 +108,8 @@ static bool purge_listed(struct home *home, struct group *group, bool *held)
     if (parts != 0) {
         home_release(home);
         parts = purge_parts(group->base, parts, shift);
+        if (group_has_sparse(group))
+            or_relaxed(group_sparse(group), claim.bits[0]);
         *held = home_try_for(home, HOME_PATIENCE);
         if (*held)
             group->purged |= parts;
@@ -159,7 +161,10 @@ static bool purge_if_there(struct home *home, size_t kind, uint32_t index, bool 
     group_merge(group);
     if (!group_is_free(group))
         return purge_listed(home, group, held);
-    depot_release_group(group); /* takes no call into the kernel: not counted */
+    /* Mostly without a call into the kernel, so it does not count. What cannot be released is tried
+     * again when its memory is wanted. */
+    if (!depot_release_group(group))
+        group->swept = true;
     return false;
 }
 

@@ -100,7 +100,7 @@ void ng_check_turn_slow(struct context *context)
 {
     static uint32_t turn;
     uint32_t end = group_indices_end();
-    for (uint32_t i = 0; i < GROUPS_OF_A_TURN; i++) {
+    for (uint32_t i = 0; i < GROUPS_OF_A_TURN && end > 0; i++) { /* 0: no memory for a meta yet */
         const struct group *group = group_at(add_relaxed(&turn, 1) % end);
         if (is_own(context, group))
             ng_check_group(context, group);

@@ -39,6 +39,9 @@
 #include "slots/slots.h"
 
 #define ENGINE_NAME "ng"
+
+/* The least length that large blocks are asked for. */
+#define ENGINE_LARGE_LEAST 1
 #define ENGINE_CLASSES NG_CLASSES
 
 /* Of every cell it is known how many bytes were asked for. */
@@ -188,11 +191,12 @@ size_t engine_class_of(const void *ptr, const char *call);
 size_t engine_usable(const void *cell, size_t class, const char *call);
 
 /* Whether the cell was allocated with this length. */
-bool engine_was_allocated(const void *cell, size_t class, size_t length, size_t align);
+bool engine_was_allocated(const void *cell, size_t class, size_t length, size_t align,
+                          const char *call);
 
 /* Gives the cell another length where it is, unless that would waste more than a class. False: it
  * stays as it was. */
-bool engine_resize(void *cell, size_t class, size_t length, size_t align);
+bool engine_resize(void *cell, size_t class, size_t length, size_t align, const char *call);
 
 /* Returns what can be returned to the OS; says whether there was anything. */
 bool engine_trim(void);

@@ -75,7 +75,7 @@ char *group_map(size_t bytes)
 {
     char *start = os_map(bytes, os_page_bytes());
     if (start != NULL && !table_cover(start, bytes)) {
-        os_unmap(start, bytes);
+        os_discard(start, bytes);
         start = NULL;
     }
     return start;

@@ -68,7 +68,7 @@ static char *map_block(size_t length, size_t align, size_t *mapped)
     if (needed < *mapped && os_unmap(start + needed, *mapped - needed))
         *mapped = needed;
     if (*mapped - needed > UINT32_MAX / 2) { /* the count of reserved bytes has 32 bits */
-        os_unmap(start, *mapped);
+        os_discard(start, *mapped);
         return NULL;
     }
     return start;
@@ -114,7 +114,7 @@ void *large_alloc(size_t length, size_t align, bool *zeroed)
     uint32_t counter;
     struct group *group = make_group(start, mapped, &counter);
     if (group == NULL) {
-        os_unmap(start, mapped);
+        os_discard(start, mapped);
         return NULL;
     }
     char *ptr = cell_frame(group, 0, length, align <= NG_UNIT ? counter : 0);

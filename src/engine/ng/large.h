@@ -23,6 +23,13 @@ size_t large_bytes(const void *ptr, const char *call);
 /* Changes the length in place. False: refused, nothing changed. */
 bool large_resize(void *ptr, size_t new_length, const char *call);
 
+/* Of a length only the page counts, as large_bytes tells. */
+static inline bool large_was_allocated(const void *ptr, size_t length, const char *call)
+{
+    (void)ptr, (void)length, (void)call;
+    return true;
+}
+
 /* As large_resize, but may move the block to another multiple of `align`, if that is no more than a
  * page. Pages move, `may_copy` or not: nothing is ever copied. NULL: refused. */
 void *large_remap(void *ptr, size_t new_length, size_t align, bool may_copy, const char *call);

@@ -203,17 +203,18 @@ size_t engine_usable(const void *ptr, size_t class, const char *call)
     return cell_require(ptr, call, &cell);
 }
 
-bool engine_was_allocated(const void *ptr, size_t class, size_t length, size_t align)
+bool engine_was_allocated(const void *ptr, size_t class, size_t length, size_t align,
+                          const char *call)
 {
     (void)class, (void)align;
     struct cell cell;
-    return cell_require(ptr, "free_sized", &cell) == length;
+    return cell_require(ptr, call, &cell) == length;
 }
 
-bool engine_resize(void *ptr, size_t class, size_t length, size_t align)
+bool engine_resize(void *ptr, size_t class, size_t length, size_t align, const char *call)
 {
     struct cell cell;
-    cell_require(ptr, "realloc", &cell);
+    cell_require(ptr, call, &cell);
     size_t bytes = ng_bytes_for(length, align);
     bool fits = length <= (size_t)(cell.end - cell.ptr) && bytes < NG_LARGE_BYTES;
     if (!fits || ng_class_for(bytes) + 1 < class)

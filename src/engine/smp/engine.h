@@ -42,6 +42,9 @@
 
 #define ENGINE_NAME "smp"
 
+/* The least length that large blocks are asked for. */
+#define ENGINE_LARGE_LEAST 1
+
 /* A slab is a block, so the address table tells the class of any cell, and a slab's end shows in
  * the low bits of an address. 64 KiB is no less than any page, and holds at least two cells. */
 #define SMP_SLAB_BYTES BLOCK_BYTES
@@ -206,16 +209,18 @@ static inline size_t engine_usable(const void *cell, size_t class, const char *c
 }
 
 /* Whether the cell can have been allocated with this length and alignment. */
-static inline bool engine_was_allocated(const void *cell, size_t class, size_t length, size_t align)
+static inline bool engine_was_allocated(const void *cell, size_t class, size_t length, size_t align,
+                                        const char *call)
 {
-    (void)cell;
+    (void)cell, (void)call;
     return class == smp_class_for(length, align);
 }
 
 /* Gives the cell another length where it is. False: it stays as it was. */
-static inline bool engine_resize(void *cell, size_t class, size_t length, size_t align)
+static inline bool engine_resize(void *cell, size_t class, size_t length, size_t align,
+                                 const char *call)
 {
-    (void)cell;
+    (void)cell, (void)call;
     return class == smp_class_for(length, align);
 }
 

@@ -7,6 +7,7 @@
 #include "base/config.h"
 #include "base/fatal.h"
 #include "base/lock.h"
+#include "large_guard.h"
 #include "large_memory.h"
 #include "os/os.h"
 #include "spans/metas.h"
@@ -22,7 +23,8 @@ enum large_state {
 struct large {
     struct meta head;
     char *start;
-    size_t length; /* usable: whole pages */
+    size_t length; /* whole pages, and those of the guard */
+    size_t asked;  /* usable, where there is a guard; behind it lies a seal */
     struct large *next_stuck;
     struct large_memory *memory; /* what the source has given, unless it is a mapping of its own */
     uint32_t state;              /* enum large_state */
@@ -50,10 +52,34 @@ static void count_live(size_t blocks, size_t bytes)
     add_relaxed(&live.bytes, bytes);
 }
 
-/* Whole pages, or 0 if there are not as many. */
+/* Whole pages, with the guard, or 0 if there are not as many. */
 static size_t pages_for(size_t length)
 {
-    return length > PTRDIFF_MAX - BLOCK_BYTES ? 0 : round_up(length, os_page_bytes());
+    if (length > PTRDIFF_MAX - BLOCK_BYTES - large_guard_bytes())
+        return 0;
+    return round_up(max_size(length, large_guard_least()), os_page_bytes()) + large_guard_bytes();
+}
+
+static size_t before_guard(const struct large *large)
+{
+    return large->length - large_guard_bytes();
+}
+
+static size_t usable(const struct large *large)
+{
+    return large_guard_bytes() > 0 ? large->asked : large->length;
+}
+
+static void settle(struct large *large, size_t asked)
+{
+    large->asked = asked;
+    large_guard_seal(large->start, asked, before_guard(large));
+}
+
+static void check_seal(const struct large *large, const char *call)
+{
+    if (unlikely(!large_guard_is_sealed(large->start, large->asked, before_guard(large))))
+        fatal_pointer(call, large->start, "was written to behind its end");
 }
 
 /* What is mapped for a length: whole BLOCK_BYTES, though no page behind the length is touched. So
@@ -81,6 +107,26 @@ static void hide(const struct large *large)
     table_clear(entry_of(large), 1);
 }
 
+static void add_stuck(struct large *large)
+{
+    store_relaxed(&large->state, (uint32_t)LARGE_STUCK);
+    lock_take(&stuck_lock);
+    large->next_stuck = stuck;
+    store_relaxed(&stuck, large);
+    lock_release(&stuck_lock);
+}
+
+/* As a new block of all that is mapped. */
+static bool open_stuck(struct large *large)
+{
+    size_t length = mapped_for(large->length);
+    if (!large_guard_open(large->start, length))
+        return false;
+    large_guard_install(large->start + length);
+    large->length = length;
+    return true;
+}
+
 /* Out of the first `looks` blocks that stay: one that holds `length` bytes and at most `most`. */
 static struct large *take_stuck(size_t length, size_t most, size_t align, size_t looks)
 {
@@ -97,18 +143,11 @@ static struct large *take_stuck(size_t length, size_t most, size_t align, size_t
         break;
     }
     lock_release(&stuck_lock);
-    if (found != NULL)
-        found->length = mapped_for(found->length);
+    if (found != NULL && !open_stuck(found)) {
+        add_stuck(found);
+        return NULL;
+    }
     return found;
-}
-
-static void add_stuck(struct large *large)
-{
-    store_relaxed(&large->state, (uint32_t)LARGE_STUCK);
-    lock_take(&stuck_lock);
-    large->next_stuck = stuck;
-    store_relaxed(&stuck, large);
-    lock_release(&stuck_lock);
 }
 
 static struct large *take_all_stuck(void)
@@ -130,28 +169,54 @@ static bool return_memory(const struct large *large)
 {
     if (is_mapping(large))
         return os_unmap(large->start, mapped_for(large->length));
+    large_guard_close(large->start, large->length);
     large_memory_give(large->memory);
     return true;
 }
 
-/* Gives the record new memory, from the source if that can be. The table covers its first address
- * then. `growing`: the block is one that could not grow where it was. */
+static void give_back_untouched(const struct large *large)
+{
+    if (is_mapping(large))
+        os_discard(large->start, mapped_for(large->length));
+    else
+        return_memory(large);
+}
+
+/* From the source, if that can be. */
+static bool find_in_source(struct large *large, size_t align, bool growing)
+{
+    if (!large_memory_serves(large->length))
+        return false;
+    large->memory = large_memory_take(large->length, align, growing, &large->start, &large->zeroed);
+    if (large->memory == NULL)
+        return false;
+    if (large_guard_open(large->start, large->length))
+        return true;
+    large_memory_give(large->memory);
+    return false;
+}
+
+static bool find_mapping(struct large *large, size_t align)
+{
+    large->memory = NULL;
+    large->start = os_map(mapped_for(large->length), max_size(align, BLOCK_BYTES));
+    large->zeroed = true;
+    return large->start != NULL;
+}
+
+/* Gives the record new memory. The table covers its first address then. `growing`: the block is one
+ * that could not grow where it was. */
 static bool find_memory(struct large *large, size_t length, size_t align, bool growing)
 {
     large->length = length;
-    large->memory = NULL;
-    if (large_memory_serves(length))
-        large->memory = large_memory_take(length, align, growing, &large->start, &large->zeroed);
-    if (large->memory == NULL) {
-        large->start = os_map(mapped_for(length), max_size(align, BLOCK_BYTES));
-        large->zeroed = true;
-        if (large->start == NULL)
-            return false;
+    if (!find_in_source(large, align, growing) && !find_mapping(large, align))
+        return false;
+    if (!table_cover(large->start, 1)) {
+        give_back_untouched(large);
+        return false;
     }
-    if (table_cover(large->start, 1))
-        return true;
-    return_memory(large); /* refused, it stays, and nobody has touched it */
-    return false;
+    large_guard_install(large->start + length);
+    return true;
 }
 
 /* A new record with new memory. NULL: no memory. */
@@ -165,9 +230,9 @@ static struct large *make_block(size_t length, size_t align)
     return large;
 }
 
-void *large_alloc(size_t length, size_t align, bool *zeroed)
+void *large_alloc(size_t asked, size_t align, bool *zeroed)
 {
-    length = pages_for(length);
+    size_t length = pages_for(asked);
     if (length == 0)
         return NULL;
     struct large *large = take_stuck(length, length * STUCK_FIT, align, STUCK_LOOKS);
@@ -178,7 +243,8 @@ void *large_alloc(size_t length, size_t align, bool *zeroed)
     if (large == NULL)
         return NULL;
     *zeroed = large->zeroed;
-    count_live(1, large->length);
+    settle(large, asked);
+    count_live(1, usable(large));
     publish(large);
     return large->start;
 }
@@ -230,14 +296,16 @@ static bool end_block(struct large *large)
 size_t large_free(void *ptr, const char *call)
 {
     struct large *large = claim(ptr, call);
-    size_t length = large->length;
+    size_t bytes = usable(large), mapped = mapped_for(large->length);
+    check_seal(large, call);
     hide(large);
-    count_live((size_t)-1, -length);
+    count_live((size_t)-1, -bytes);
     if (!end_block(large)) {
-        large->zeroed = os_purge(large->start, mapped_for(length));
+        large->zeroed = os_purge(large->start, mapped);
+        large_guard_close(large->start, mapped);
         add_stuck(large);
     }
-    return length;
+    return bytes;
 }
 
 bool large_trim(void)
@@ -256,30 +324,68 @@ bool large_trim(void)
 
 size_t large_bytes(const void *ptr, const char *call)
 {
-    return find(ptr, call)->length;
+    return usable(find(ptr, call));
 }
 
-static void note_length(struct large *large, size_t new_length)
+bool large_was_allocated(const void *ptr, size_t length, const char *call)
 {
-    count_live(0, new_length - large->length);
+    const struct large *large = find(ptr, call);
+    return large_guard_bytes() == 0 || large->asked == length;
+}
+
+/* Another length, for what is asked for now. */
+static void note_length(struct large *large, size_t new_length, size_t asked)
+{
+    size_t before = usable(large);
+    if (asked > large->asked)
+        large_guard_unseal(large->start, large->asked, before_guard(large));
     large->length = new_length;
+    settle(large, asked);
+    count_live(0, usable(large) - before);
 }
 
 static bool resize_mapping(const struct large *large, size_t new_length)
 {
-    size_t mapped = mapped_for(large->length);
-    size_t new_mapped = mapped_for(new_length);
-    return new_mapped == mapped || os_resize(large->start, mapped, new_mapped);
+    size_t mapped = mapped_for(large->length), new_mapped = mapped_for(new_length);
+    size_t guard = large_guard_bytes();
+    if (!large_guard_open(large->start + before_guard(large), guard))
+        return false;
+    bool resized = new_mapped == mapped || os_resize(large->start, mapped, new_mapped);
+    large_guard_install(large->start + (resized ? new_length : large->length));
+    return resized;
 }
 
-static bool resize_claimed(struct large *large, size_t new_length)
+/* What is cut off is inaccessible before it may be anybody else's. */
+static bool resize_in_source(const struct large *large, size_t new_length)
 {
-    if (new_length == large->length)
-        return true;
-    if (is_mapping(large) ? !resize_mapping(large, new_length)
-                          : !large_memory_resize(large->memory, new_length))
-        return new_length < large->length; /* what cannot be cut off may stay */
-    note_length(large, new_length);
+    char *opened = large->start + before_guard(large);
+    if (new_length < large->length) {
+        large_guard_close(large->start + new_length, large->length - new_length);
+        large_guard_install(large->start + new_length);
+        return large_memory_resize(large->memory, new_length);
+    }
+    if (!large_memory_resize(large->memory, new_length))
+        return false;
+    if (!large_guard_open(opened, (size_t)(large->start + new_length - opened))) {
+        large_memory_resize(large->memory, large->length);
+        large_guard_install(large->start + large->length);
+        return false;
+    }
+    large_guard_install(large->start + new_length);
+    return true;
+}
+
+static bool resize_claimed(struct large *large, size_t new_length, size_t asked)
+{
+    if (new_length != large->length) {
+        bool resized = is_mapping(large) ? resize_mapping(large, new_length)
+                                         : resize_in_source(large, new_length);
+        if (!resized && new_length > large->length)
+            return false;
+        if (!resized) /* what cannot be cut off may stay */
+            new_length = large->length;
+    }
+    note_length(large, new_length, asked);
     return true;
 }
 
@@ -287,63 +393,76 @@ bool large_resize(void *ptr, size_t new_length, const char *call)
 {
     struct large *large = claim(ptr, call);
     size_t length = pages_for(new_length);
-    bool resized = length != 0 && resize_claimed(large, length);
+    check_seal(large, call);
+    bool resized = length != 0 && resize_claimed(large, length, new_length);
     store_release(&large->state, (uint32_t)LARGE_LIVE);
     return resized;
 }
 
 /* The reservation keeps the alignment and, once the table covers it, all that can still fail is
  * the move itself. */
-static bool move_mapping(struct large *large, size_t new_length, size_t align)
+static bool move_to(struct large *large, char *target, size_t new_length)
+{
+    bool moved = false;
+    hide(large);
+    if (large_guard_open(large->start + before_guard(large), large_guard_bytes()))
+        moved = os_move(large->start, mapped_for(large->length), target, mapped_for(new_length));
+    else
+        os_unreserve(target, mapped_for(new_length));
+    if (moved)
+        large->start = target;
+    large_guard_install(large->start + (moved ? new_length : large->length));
+    publish(large);
+    return moved;
+}
+
+static bool move_mapping(struct large *large, size_t new_length, size_t align, size_t asked)
 {
     size_t new_mapped = mapped_for(new_length);
     char *target = os_reserve(new_mapped, max_size(align, BLOCK_BYTES));
     if (target == NULL)
         return false;
-    if (table_cover(target, 1)) {
-        hide(large);
-        if (os_move(large->start, mapped_for(large->length), target, new_mapped)) {
-            note_length(large, new_length);
-            large->start = target;
-            publish(large);
-            return true;
-        }
-        publish(large);
-        return false; /* and the reservation is nobody's any more */
+    if (!table_cover(target, 1)) {
+        os_unreserve(target, new_mapped);
+        return false;
     }
-    os_unreserve(target, new_mapped);
-    return false;
+    if (!move_to(large, target, new_length)) /* and the reservation is nobody's any more */
+        return false;
+    note_length(large, new_length, asked);
+    return true;
 }
 
 /* What has its memory from the source has pages among those of others: they stay where they are. */
-static bool copy_claimed(struct large *large, size_t new_length, size_t align)
+static bool copy_claimed(struct large *large, size_t new_length, size_t align, size_t asked)
 {
     struct large target = {0};
     if (!find_memory(&target, new_length, align, true))
         return false;
-    memcpy(target.start, large->start, min_size(large->length, new_length));
+    memcpy(target.start, large->start, min_size(usable(large), asked));
     hide(large);
     return_memory(large);
-    note_length(large, new_length);
     large->start = target.start;
     large->memory = target.memory;
+    note_length(large, new_length, asked);
     publish(large);
     return true;
 }
 
-static bool move_claimed(struct large *large, size_t new_length, size_t align, bool may_copy)
+static bool move_claimed(struct large *large, size_t new_length, size_t align, size_t asked,
+                         bool may_copy)
 {
     if (is_mapping(large))
-        return move_mapping(large, new_length, align);
-    return may_copy && copy_claimed(large, new_length, align);
+        return move_mapping(large, new_length, align, asked);
+    return may_copy && copy_claimed(large, new_length, align, asked);
 }
 
 void *large_remap(void *ptr, size_t new_length, size_t align, bool may_copy, const char *call)
 {
     struct large *large = claim(ptr, call);
     size_t length = pages_for(new_length);
-    bool done = length != 0 &&
-                (resize_claimed(large, length) || move_claimed(large, length, align, may_copy));
+    check_seal(large, call);
+    bool done = length != 0 && (resize_claimed(large, length, new_length) ||
+                                move_claimed(large, length, align, new_length, may_copy));
     store_release(&large->state, (uint32_t)LARGE_LIVE);
     return done ? large->start : NULL;
 }

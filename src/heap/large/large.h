@@ -1,7 +1,8 @@
 /*
  * Large blocks: allocations above the classes. For engines that bring none; the heap compiles
  * against the "large.h" on its include path. Their memory is a mapping of their own, or comes from
- * a source of the engine's ("large_memory.h", on the include path too).
+ * a source of the engine's ("large_memory.h", on the include path too). What stands behind them, in
+ * flavours that guard them, is in "large_guard.h".
  *
  * No two start in one block, so that the address table, which knows blocks, leads from an address
  * to the record. The record lies among the metas; the large block itself holds nothing but its
@@ -20,13 +21,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* `length` > 0. *zeroed: whether it reads as zero. NULL: no memory. */
+/* `length` is at least ENGINE_LARGE_LEAST. *zeroed: whether it reads as zero. NULL: no memory. */
 void *large_alloc(size_t length, size_t align, bool *zeroed);
 
 /* These stop the program, in the name of `call`, if ptr is not the start of a large block. Both
  * return the bytes that may, or might, be used. */
 size_t large_free(void *ptr, const char *call);
 size_t large_bytes(const void *ptr, const char *call);
+
+/* Whether the block can have been allocated with this length, or resized to it, as far as that is
+ * known. Stops the program as the others do. */
+bool large_was_allocated(const void *ptr, size_t length, const char *call);
 
 /* Changes the length in place. False: refused, nothing changed. */
 bool large_resize(void *ptr, size_t new_length, const char *call);

@@ -8,7 +8,8 @@
 #define EXTENT_RECORD_BYTES 128
 static_assert(sizeof(struct extent) <= EXTENT_RECORD_BYTES, "an extent fits its record");
 
-struct meta_pool extents_pool = META_POOL_INITIAL(EXTENT_RECORD_BYTES, LOCK_RANK_EXTENT_METAS);
+struct meta_pool extents_pool =
+    META_POOL_WITH_FIRST(EXTENT_RECORD_BYTES, LOCK_RANK_EXTENT_METAS, 8);
 
 /* What two neighbours must be to each other. */
 static bool are_in_order(const struct extent *before, const struct extent *after)
