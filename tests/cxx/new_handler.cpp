@@ -39,6 +39,13 @@ int main()
     void *block = opaque(::operator new(size));
     CHECK(block != nullptr && handler_calls == 1);
     ::operator delete(block);
+
+    /* The form that does not throw asks the handler, too. */
+    reserve = malloc(size);
+    CHECK(reserve != nullptr);
+    block = opaque(::operator new(size, std::nothrow));
+    CHECK(block != nullptr && handler_calls == 2);
+    ::operator delete(block, std::nothrow);
     std::puts("new_handler: memory freed and found");
     return 0;
 }

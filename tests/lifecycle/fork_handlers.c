@@ -11,9 +11,9 @@
  * Usage: fork_handlers FORKS THREADS. So many threads sleep meanwhile.
  */
 #include <pthread.h>
-#include <sys/wait.h>
 
 #include "check.h"
+#include "in_child.h"
 #include "memory.h"
 #include "names.h"
 
@@ -66,19 +66,6 @@ static void *sleep_for_ever(void *unused)
     return unused;
 }
 
-static void fork_once(void)
-{
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        use_heap();
-        _exit(0);
-    }
-    int status = -1;
-    CHECK(waitpid(child, &status, 0) == child);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
 int main(int count, char **arguments)
 {
     require_duet();
@@ -95,7 +82,7 @@ int main(int count, char **arguments)
     }
     size_t resident_after_first = 0;
     for (int i = 0; i < forks; i++) {
-        fork_once();
+        in_child(use_heap);
         use_heap();
         if (i + 1 == FIRST)
             resident_after_first = resident_bytes();

@@ -3,17 +3,25 @@
  * and exit; handlers registered with pthread_atfork allocate in all three places. A lock that
  * the fork left held, or a list that it caught half done, shows as a hang or a crash.
  *
- * Usage: fork_storm FORKS. tests/lifecycle/early_atfork.c is preloaded beside it to register
- * handlers before the allocator's own, whose locks are then held while they run.
+ * Usage: fork_storm FORKS [short]. tests/lifecycle/early_atfork.c is preloaded beside it to
+ * register handlers before the allocator's own, whose locks are then held while they run. "short":
+ * so that ten thousand forks take no longer than some hundred else, children do less, blocks are
+ * small, and threads have what CPU time is left over; a fork finds each of them where it was cut
+ * off.
  */
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "check.h"
 #include "memory.h"
 #include "names.h"
 
-enum { THREADS = 8, KEPT = 64, OPERATIONS = 50 };
+enum { THREADS = 8, KEPT = 64 };
+
+static bool is_short;
+static int operations = 50;
+static unsigned one_is_large_in = 64;
 
 static int stopping;
 static int prepared, in_parent, in_child;
@@ -26,7 +34,7 @@ static unsigned next_random(unsigned *state)
 
 static size_t random_size(unsigned *state)
 {
-    size_t limit = next_random(state) % 64 == 0 ? 300000 : 2000;
+    size_t limit = next_random(state) % one_is_large_in == 0 ? 300000 : 2000;
     return 1 + next_random(state) % limit;
 }
 
@@ -63,6 +71,9 @@ static void free_kept(struct kept *kept)
 
 static void *churn(void *seed)
 {
+    enum { LAST = 19 };
+    if (is_short) /* a thread's own priority, on Linux */
+        CHECK(setpriority(PRIO_PROCESS, (id_t)gettid(), LAST) == 0);
     unsigned random = (unsigned)(uintptr_t)seed;
     struct kept kept = {.blocks = {NULL}};
     while (__atomic_load_n(&stopping, __ATOMIC_RELAXED) == 0)
@@ -74,7 +85,7 @@ static void *churn(void *seed)
 static void use_heap(unsigned seed)
 {
     struct kept kept = {.blocks = {NULL}};
-    for (int i = 0; i < OPERATIONS; i++)
+    for (int i = 0; i < operations; i++)
         replace_one(&kept, &seed);
     free_kept(&kept);
 }
@@ -113,7 +124,7 @@ static void *use_heap_in_thread(void *unused)
 
 static void live_as_child(struct kept *inherited, unsigned random, int generations)
 {
-    for (int i = 0; i < 4 * OPERATIONS; i++)
+    for (int i = 0; i < 4 * operations; i++)
         replace_one(inherited, &random);
     if (generations > 0) {
         pid_t child = fork();
@@ -124,7 +135,9 @@ static void live_as_child(struct kept *inherited, unsigned random, int generatio
         }
         wait_for(child);
     }
-    if (!UNDER_SANITIZER) { /* whose own locks may be held for ever in a child like this */
+    bool starts_thread = !is_short || random % 16 == 0;
+    /* A sanitizer's own locks may be held for ever in a child like this. */
+    if (starts_thread && !UNDER_SANITIZER) {
         pthread_t thread;
         CHECK(pthread_create(&thread, NULL, use_heap_in_thread, NULL) == 0);
         CHECK(pthread_join(thread, NULL) == 0);
@@ -136,6 +149,11 @@ int main(int count, char **arguments)
 {
     require_duet();
     int forks = count > 1 ? atoi(arguments[1]) : 100;
+    if (count > 2 && strcmp(arguments[2], "short") == 0) {
+        is_short = true;
+        operations = 10;
+        one_is_large_in = 1024;
+    }
     CHECK(pthread_atfork(on_prepare, on_parent, on_child) == 0);
 
     pthread_t threads[THREADS];
@@ -145,13 +163,13 @@ int main(int count, char **arguments)
     unsigned random = 12345;
     struct kept kept = {.blocks = {NULL}};
     for (int i = 0; i < forks; i++) {
-        for (int k = 0; k < OPERATIONS; k++)
+        for (int k = 0; k < operations; k++)
             replace_one(&kept, &random);
         pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0) {
             CHECK(in_child == 1);
-            live_as_child(&kept, random, i % 3);
+            live_as_child(&kept, random, is_short ? i % 8 == 0 : i % 3);
             _exit(0);
         }
         wait_for(child);

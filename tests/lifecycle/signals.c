@@ -1,9 +1,9 @@
 /*
- * A timer signal a millisecond after the last whose handler allocates and frees, with one CPU for
- * everything, so that the handler nearly always interrupts somebody inside the allocator who
- * cannot move on meanwhile. A handler that waits for what its own thread holds hangs here.
+ * A timer signal a millisecond, or less, after the last whose handler allocates and frees, with one
+ * CPU for everything, so that the handler nearly always interrupts somebody inside the allocator
+ * who cannot move on meanwhile. A handler that waits for what its own thread holds hangs here.
  *
- * Usage: signals SECONDS THREADS
+ * Usage: signals SECONDS THREADS [MICROSECONDS]
  */
 #include <pthread.h>
 #include <sched.h>
@@ -20,6 +20,7 @@ enum { MAILBOXES = 64, MOST_THREADS = 16 };
 /* Blocks on their way from handlers to threads and back; a taken mailbox is empty. */
 static void *mailboxes[MAILBOXES];
 static unsigned handled;
+static int microseconds = 1000;
 static int stopping;
 
 static void *exchange(size_t at, void *block)
@@ -53,7 +54,7 @@ static void use_heap(unsigned round)
  * machine with much else to do) would leave the program no time at all. */
 static void set_timer(void)
 {
-    const struct itimerval timer = {.it_value = {0, 1000}};
+    const struct itimerval timer = {.it_value = {0, microseconds}};
     CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
 }
 
@@ -105,7 +106,9 @@ int main(int count, char **arguments)
     require_duet();
     int seconds = count > 1 ? atoi(arguments[1]) : 3;
     uintptr_t threads = count > 2 ? (uintptr_t)atoi(arguments[2]) : 1;
-    CHECK(seconds > 0 && threads >= 1 && threads <= MOST_THREADS);
+    microseconds = count > 3 ? atoi(arguments[3]) : microseconds;
+    CHECK(seconds > 0 && microseconds > 0 && microseconds < 1000000);
+    CHECK(threads >= 1 && threads <= MOST_THREADS);
     run_on_one_cpu();
 
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};

@@ -6,6 +6,7 @@
  *
  * A misuse tells the address that it will be accused of through a page shared with its parent.
  */
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -212,6 +213,46 @@ static void free_twice_with_a_trim_between(void)
     trim();
 }
 
+/* `count` mallocs and frees between the two, of this size. */
+static void free_twice_at_distance(size_t count, size_t size)
+{
+    void *cell = cell_among_others(100);
+    free(cell);
+    for (size_t i = 0; i < count; i++)
+        free(opaque(malloc(opaque_size(size))));
+    free(accuse(opaque(cell)));
+}
+
+static void free_twice_100_others_between(void)
+{
+    free_twice_at_distance(100, 500);
+}
+
+static void free_twice_100000_others_between(void)
+{
+    free_twice_at_distance(100000, 500);
+}
+
+static void free_twice_100000_of_its_size_between(void)
+{
+    free_twice_at_distance(100000, 100);
+}
+
+static void *free_in_thread(void *ptr)
+{
+    free(ptr);
+    return NULL;
+}
+
+static void free_twice_in_two_threads(void)
+{
+    void *cell = cell_among_others(100);
+    pthread_t thread;
+    free(cell);
+    CHECK(pthread_create(&thread, NULL, free_in_thread, accuse(opaque(cell))) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
 static void free_never_handed_out(void)
 {
     unsigned char *cell = cell_among_others(100);
@@ -250,6 +291,21 @@ static void realloc_stack(void)
 static void realloc_interior(void)
 {
     free(realloc(accuse((unsigned char *)malloc(opaque_size(200)) + 16), opaque_size(1000)));
+}
+
+static void realloc_freed(void)
+{
+    void *cell = cell_among_others(100);
+    free(cell);
+    free(realloc(accuse(opaque(cell)), opaque_size(1000)));
+}
+
+/* As another allocator's would be. */
+static void free_from_another_heap(void)
+{
+    unsigned char *heap = sbrk(4096);
+    CHECK(heap != (void *)-1);
+    free(accuse((void *)(((uintptr_t)heap + 31) & ~(uintptr_t)15)));
 }
 
 static void usable_size_of_global(void)
@@ -306,6 +362,11 @@ static void free_with_another_alignment(void)
     free_aligned_sized(accuse(cell), 4096, 100);
 }
 
+static void free_with_less_than_its_alignment(void)
+{
+    free_aligned_sized(accuse(aligned_alloc(64, opaque_size(100))), 16, 100);
+}
+
 /* ---- What was written where nothing may be written ---------------------------------------- */
 
 /* Writes `count` bytes behind the end of a block of `size` bytes. */
@@ -349,6 +410,157 @@ static void free_after_writing_into_the_next_cell(void)
     free(overflow(filling_size(), 64));
 }
 
+static void free_after_8_bytes_too_many(void)
+{
+    free(overflow(100, 8));
+}
+
+static void free_after_16_bytes_too_many(void)
+{
+    free(overflow(100, 16));
+}
+
+/* The terminator of a string that is too long. */
+static void free_after_a_zero_too_many(void)
+{
+    unsigned char *cell = cell_among_others(100);
+    *(unsigned char *)opaque(cell + 100) = 0;
+    free(accuse(cell));
+}
+
+/* Cells of 100 bytes. */
+#define MANY 200
+
+static void many_cells(unsigned char *cells[MANY])
+{
+    for (size_t i = 0; i < MANY; i++) {
+        cells[i] = malloc(opaque_size(100));
+        CHECK(cells[i] != NULL);
+        memset(cells[i], 0, 100);
+    }
+}
+
+static bool is_on_page(uintptr_t page, unsigned char *const cells[MANY])
+{
+    for (size_t i = 0; i < MANY; i++)
+        if ((uintptr_t)cells[i] / 4096 == page)
+            return true;
+    return false;
+}
+
+/* To the end of the next page, where that has one of the cells, too; else it may not be mapped, and
+ * what is written ends with the cell's own page. */
+static void free_after_a_page_too_many(void)
+{
+    unsigned char *cells[MANY], *cell;
+    many_cells(cells);
+    size_t i = MANY;
+    do
+        cell = cells[--i];
+    while (i > 0 && !is_on_page((uintptr_t)cell / 4096 + 1, cells));
+    size_t pages = is_on_page((uintptr_t)cell / 4096 + 1, cells) ? 2 : 1;
+    memset(opaque(cell + 100), 'A', pages * 4096 - (uintptr_t)cell % 4096 - 100);
+    free(accuse(cell));
+}
+
+/* The byte before a cell is of the cell before it: of two side by side. */
+static void free_of_the_cell_before_an_underflow(void)
+{
+    unsigned char *cells[MANY];
+    many_cells(cells);
+    for (size_t i = 0; i < MANY * MANY; i++) {
+        unsigned char *before = cells[i / MANY], *cell = cells[i % MANY];
+        if (cell != before + engine_facts()->cell_of_100)
+            continue;
+        *(unsigned char *)opaque(cell - 1) ^= 1; /* whatever stands there */
+        free(accuse(before));
+    }
+}
+
+static void write_a_page_behind_a_large_block(void)
+{
+    unsigned char *block = malloc(opaque_size((size_t)10 << 20));
+    *(volatile unsigned char *)opaque(block + ((size_t)10 << 20) + 4095) = 'A';
+    free(block);
+}
+
+/* As many mallocs and frees as it takes until the cell is handed out again. */
+#define UNTIL_ITS_TURN 20000
+
+static void write_after_free(size_t size)
+{
+    unsigned char *cell = cell_among_others(size);
+    free(cell);
+    memset(opaque(accuse(cell) + size / 2), 'A', 8);
+    for (size_t i = 0; i < UNTIL_ITS_TURN; i++)
+        free(opaque(malloc(opaque_size(size))));
+}
+
+static void write_to_a_freed_small_cell(void)
+{
+    write_after_free(100);
+}
+
+static void write_to_a_freed_middling_cell(void)
+{
+    write_after_free(1000);
+}
+
+static void write_to_a_freed_large_block(void)
+{
+    unsigned char *block = malloc(opaque_size((size_t)10 << 20));
+    free(block);
+    *(volatile unsigned char *)opaque(block + 5000) = 'A';
+}
+
+/* Found out when the cell is to be handed out again, though its pages went in between. */
+static void write_to_a_freed_cell_without_pages(void)
+{
+    unsigned char *cell = cell_among_others(4000);
+    memset(cell, 'A', 4000);
+    free(cell);
+    trim();
+    *(unsigned char *)opaque(cell + 2000) = 'A';
+    accuse(cell);
+    for (size_t i = 0; i < 1000; i++)
+        opaque(malloc(opaque_size(4000)));
+}
+
+/* Ends well if nothing of what was there is seen. */
+static void read_after_free(size_t size)
+{
+    unsigned char *cell = cell_among_others(size);
+    memset(cell, 'A', size);
+    free(cell);
+    const volatile unsigned char *freed = opaque(cell);
+    for (size_t i = 0; i < size; i++)
+        if (freed[i] == 'A')
+            _exit(3);
+}
+
+static void read_a_freed_small_cell(void)
+{
+    read_after_free(100);
+}
+
+static void read_a_freed_big_cell(void)
+{
+    read_after_free(50000);
+}
+
+static void read_a_freed_large_block(void)
+{
+    read_after_free((size_t)10 << 20);
+}
+
+/* What is in the cell is a function of nothing, on x86-64. */
+static void run_a_cell(void)
+{
+    unsigned char *cell = cell_among_others(100);
+    memset(cell, 0xc3, 100);
+    ((void (*)(void))(uintptr_t)opaque(cell))();
+}
+
 static void free_of_a_middling_cell_after_a_byte_too_many(void)
 {
     free(overflow(1000, 1));
@@ -362,6 +574,11 @@ static void free_of_a_big_cell_after_a_byte_too_many(void)
 static void free_of_a_large_block_after_a_byte_too_many(void)
 {
     free(overflow(((size_t)10 << 20) + 1000, 1));
+}
+
+static void free_after_a_byte_where_there_is_none(void)
+{
+    free(overflow(0, 1));
 }
 
 static void realloc_after_a_byte_too_many(void)
@@ -466,8 +683,14 @@ static void free_the_cell_of_a_nested_group(void)
 #define NOT_A_BLOCK "is not the start of a block"
 #define OTHER_SIZE "was allocated with another size or alignment"
 #define TWICE "was freed twice"
+#define ALREADY "was freed already"
+#define WRITTEN "was written to after it was freed"
 #define BEHIND "was written to behind its end"
 #define FREE_AND_WRITTEN "is free, and was written to; or the cell before it was, behind its end"
+
+/* Not a message: the access itself is refused; or does no harm. */
+#define FAULTS "(fault)"
+#define HARMLESS "(harmless)"
 
 /* Builds that are not checked cannot know. */
 #define IF_CHECKED(what) (DUET_CHECKED ? (what) : NULL)
@@ -486,104 +709,146 @@ struct misuse {
     const char *duet;
     const char *smp;
     const char *ng;
+    const char *secure;
 };
 
 static const struct misuse misuses[] = {
-    {"crash on purpose", crash_on_purpose, "free", REHEARSAL, REHEARSAL, REHEARSAL},
-    {"do nothing", do_nothing, "free", REHEARSAL, REHEARSAL, REHEARSAL},
+    {"crash on purpose", crash_on_purpose, "free", REHEARSAL, REHEARSAL, REHEARSAL, REHEARSAL},
+    {"do nothing", do_nothing, "free", REHEARSAL, REHEARSAL, REHEARSAL, REHEARSAL},
 
-    {"free of the stack", free_stack, "free", NOT_OURS, NOT_OURS, NOT_OURS},
-    {"free of a global", free_global, "free", NOT_OURS, NOT_OURS, NOT_OURS},
-    {"free of a function", free_text, "free", NOT_OURS, NOT_OURS, NOT_OURS},
-    {"free of a wild pointer", free_wild, "free", NOT_OURS, NOT_OURS, NOT_OURS},
-    {"free of a small integer", free_low, "free", NOT_OURS, NOT_OURS, NOT_OURS},
-    {"free of more than 48 bits", free_above_48_bits, "free", NOT_OURS, NOT_OURS, NOT_OURS},
-    {"free of the last address", free_top, "free", NOT_OURS, NOT_OURS, NOT_OURS},
-    {"free of a tagged cell", free_tagged, "free", NOT_OURS, NOT_OURS, NOT_OURS},
-    {"free of a mapping", free_mapped, "free", NOT_OURS, NOT_OURS, NOT_OURS},
-    {"free inside a small cell", free_interior_of_small, "free", NOT_A_CELL, NOT_A_CELL,
-     NOT_A_CELL_OR_HEADER},
-    {"free of an odd address", free_misaligned, "free", NOT_A_CELL, NOT_A_CELL, NOT_A_CELL},
-    {"free 8 bytes into the smallest", free_smallest_off_by_8, "free", NOT_A_CELL, NOT_A_CELL,
-     NOT_A_CELL},
-    {"free half way in a cell", free_second_half_of_cell, "free", NOT_A_CELL, NOT_A_CELL,
-     NOT_A_CELL_OR_HEADER},
-    {"free inside a wide cell", free_interior_of_wide, "free", NOT_A_CELL,
-     IF_TINY(NOT_A_BLOCK, NOT_A_CELL), NOT_A_CELL_OR_HEADER},
-    {"free the smallest twice", free_smallest_twice, "free", TWICE, TWICE, TWICE},
-    {"free a small cell twice", free_small_twice, "free", TWICE, TWICE, TWICE},
-    {"free a middling cell twice", free_middling_twice, "free", TWICE, TWICE, TWICE},
-    {"free a wide cell twice", free_wide_twice, "free", TWICE, IF_TINY(NOT_OURS, TWICE), NOT_OURS},
-    {"free after realloc moved it", free_twice_after_realloc, "free", TWICE, TWICE, TWICE},
-    {"free twice, not in a row", free_twice_with_another_between, "free", IF_CHECKED(TWICE),
-     IF_CHECKED(TWICE), TWICE},
-    {"free twice, not in a row, and trim", free_twice_with_another_between_and_trim, "free", TWICE,
-     IF_CHECKED(TWICE), TWICE},
-    {"free twice, with a trim between", free_twice_with_a_trim_between, "free", TWICE, TWICE,
-     TWICE},
-    {"free what was never handed out", free_never_handed_out, "free", IF_CHECKED(TWICE),
-     IF_CHECKED(TWICE), NOT_A_CELL_OR_HEADER},
-    {"free what was never handed out, and trim", free_never_handed_out_and_trim, "free", TWICE,
-     IF_CHECKED(TWICE), NOT_A_CELL_OR_HEADER},
-    {"free a big cell twice", free_big_twice, "free", NOT_OURS, NOT_OURS, NOT_OURS},
-    {"free a large block twice", free_large_twice, "free", NOT_OURS, NOT_OURS, NOT_OURS},
-    {"free inside a large block", free_interior_of_large, "free", NOT_A_BLOCK, NOT_A_BLOCK,
-     NOT_A_CELL_OR_HEADER},
-    {"free of a page of a large block", free_page_of_large, "free", NOT_A_BLOCK, NOT_A_BLOCK,
-     NOT_A_BLOCK},
-    {"realloc of the stack", realloc_stack, "realloc", NOT_OURS, NOT_OURS, NOT_OURS},
-    {"realloc inside a cell", realloc_interior, "realloc", NOT_A_CELL, NOT_A_CELL,
-     NOT_A_CELL_OR_HEADER},
-    {"usable size of a global", usable_size_of_global, "malloc_usable_size", NOT_OURS, NOT_OURS,
+    {"free of the stack", free_stack, "free", NOT_OURS, NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free of a global", free_global, "free", NOT_OURS, NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free of a function", free_text, "free", NOT_OURS, NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free of a wild pointer", free_wild, "free", NOT_OURS, NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free of a small integer", free_low, "free", NOT_OURS, NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free of more than 48 bits", free_above_48_bits, "free", NOT_OURS, NOT_OURS, NOT_OURS,
      NOT_OURS},
+    {"free of the last address", free_top, "free", NOT_OURS, NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free of a tagged cell", free_tagged, "free", NOT_OURS, NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free of a mapping", free_mapped, "free", NOT_OURS, NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free from another heap", free_from_another_heap, "free", NOT_OURS, NOT_OURS, NOT_OURS,
+     NOT_OURS},
+    {"free inside a small cell", free_interior_of_small, "free", NOT_A_CELL, NOT_A_CELL,
+     NOT_A_CELL_OR_HEADER, NOT_A_CELL},
+    {"free of an odd address", free_misaligned, "free", NOT_A_CELL, NOT_A_CELL, NOT_A_CELL,
+     NOT_A_CELL},
+    {"free 8 bytes into the smallest", free_smallest_off_by_8, "free", NOT_A_CELL, NOT_A_CELL,
+     NOT_A_CELL, NOT_A_CELL},
+    {"free half way in a cell", free_second_half_of_cell, "free", NOT_A_CELL, NOT_A_CELL,
+     NOT_A_CELL_OR_HEADER, NOT_A_CELL},
+    {"free inside a wide cell", free_interior_of_wide, "free", NOT_A_CELL,
+     IF_TINY(NOT_A_BLOCK, NOT_A_CELL), NOT_A_CELL_OR_HEADER, NOT_A_CELL},
+    {"free the smallest twice", free_smallest_twice, "free", TWICE, TWICE, TWICE, NOT_OURS},
+    {"free a small cell twice", free_small_twice, "free", TWICE, TWICE, TWICE, ALREADY},
+    {"free a middling cell twice", free_middling_twice, "free", TWICE, TWICE, TWICE, ALREADY},
+    {"free a wide cell twice", free_wide_twice, "free", TWICE, IF_TINY(NOT_OURS, TWICE), NOT_OURS,
+     ALREADY},
+    {"free after realloc moved it", free_twice_after_realloc, "free", TWICE, TWICE, TWICE, ALREADY},
+    {"free twice, not in a row", free_twice_with_another_between, "free", IF_CHECKED(TWICE),
+     IF_CHECKED(TWICE), TWICE, ALREADY},
+    {"free twice, not in a row, and trim", free_twice_with_another_between_and_trim, "free", TWICE,
+     IF_CHECKED(TWICE), TWICE, ALREADY},
+    {"free twice, with a trim between", free_twice_with_a_trim_between, "free", TWICE, TWICE, TWICE,
+     ALREADY},
+    {"free twice, 100 others between", free_twice_100_others_between, "free", TWICE, TWICE, TWICE,
+     ALREADY},
+    {"free twice, 100,000 others between", free_twice_100000_others_between, "free", TWICE, TWICE,
+     TWICE, ALREADY},
+    {"free twice, 100,000 of its size between", free_twice_100000_of_its_size_between, "free",
+     TWICE, TWICE, TWICE, ALREADY},
+    {"free twice, in two threads", free_twice_in_two_threads, "free", IF_CHECKED(TWICE),
+     IF_CHECKED(TWICE), TWICE, ALREADY},
+    {"free what was never handed out", free_never_handed_out, "free", IF_CHECKED(TWICE),
+     IF_CHECKED(TWICE), NOT_A_CELL_OR_HEADER, NULL},
+    {"free what was never handed out, and trim", free_never_handed_out_and_trim, "free", TWICE,
+     IF_CHECKED(TWICE), NOT_A_CELL_OR_HEADER, NULL},
+    {"free a big cell twice", free_big_twice, "free", NOT_OURS, NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free a large block twice", free_large_twice, "free", NOT_OURS, NOT_OURS, NOT_OURS, NOT_OURS},
+    {"free inside a large block", free_interior_of_large, "free", NOT_A_BLOCK, NOT_A_BLOCK,
+     NOT_A_CELL_OR_HEADER, NOT_A_BLOCK},
+    {"free of a page of a large block", free_page_of_large, "free", NOT_A_BLOCK, NOT_A_BLOCK,
+     NOT_A_BLOCK, NOT_A_BLOCK},
+    {"realloc of the stack", realloc_stack, "realloc", NOT_OURS, NOT_OURS, NOT_OURS, NOT_OURS},
+    {"realloc inside a cell", realloc_interior, "realloc", NOT_A_CELL, NOT_A_CELL,
+     NOT_A_CELL_OR_HEADER, NOT_A_CELL},
+    {"realloc of a freed cell", realloc_freed, "realloc", NULL, NULL, NULL, ALREADY},
+    {"usable size of a global", usable_size_of_global, "malloc_usable_size", NOT_OURS, NOT_OURS,
+     NOT_OURS, NOT_OURS},
     {"usable size inside a cell", usable_size_of_interior, "malloc_usable_size", NOT_A_CELL,
-     NOT_A_CELL, NOT_A_CELL_OR_HEADER},
+     NOT_A_CELL, NOT_A_CELL_OR_HEADER, NOT_A_CELL},
     {"usable size inside a large block", usable_size_inside_large, "malloc_usable_size",
-     NOT_A_BLOCK, NOT_A_BLOCK, NOT_A_BLOCK},
+     NOT_A_BLOCK, NOT_A_BLOCK, NOT_A_BLOCK, NOT_A_BLOCK},
 
     {"free with a larger size", free_with_a_larger_size, "free_sized", OTHER_SIZE,
-     IF_CHECKED(OTHER_SIZE), OTHER_SIZE},
+     IF_CHECKED(OTHER_SIZE), OTHER_SIZE, OTHER_SIZE},
     {"free with a smaller size", free_with_a_smaller_size, "free_sized", OTHER_SIZE,
-     IF_CHECKED(OTHER_SIZE), OTHER_SIZE},
+     IF_CHECKED(OTHER_SIZE), OTHER_SIZE, OTHER_SIZE},
     {"free with a size off by one", free_with_a_size_off_by_one, "free_sized", NULL, NULL,
-     OTHER_SIZE},
+     OTHER_SIZE, OTHER_SIZE},
     {"free a large block as small", free_large_as_small, "free_sized", OTHER_SIZE,
-     IF_CHECKED(OTHER_SIZE), OTHER_SIZE},
+     IF_CHECKED(OTHER_SIZE), OTHER_SIZE, OTHER_SIZE},
     {"free a small cell as large", free_small_as_large, "free_sized", OTHER_SIZE,
-     IF_CHECKED(OTHER_SIZE), OTHER_SIZE},
+     IF_CHECKED(OTHER_SIZE), OTHER_SIZE, OTHER_SIZE},
     {"free with another alignment", free_with_another_alignment, "free_sized", OTHER_SIZE,
-     IF_CHECKED(OTHER_SIZE), OTHER_SIZE},
+     IF_CHECKED(OTHER_SIZE), OTHER_SIZE, OTHER_SIZE},
+    {"free with less than its alignment", free_with_less_than_its_alignment, "free_sized", NULL,
+     NULL, NULL, OTHER_SIZE},
 
-    {"a byte too many", free_after_a_byte_too_many, "free", NULL, NULL, BEHIND},
+    {"a byte too many", free_after_a_byte_too_many, "free", NULL, NULL, BEHIND, BEHIND},
+    {"a zero too many", free_after_a_zero_too_many, "free", NULL, NULL, NULL, BEHIND},
+    {"a byte where there is none", free_after_a_byte_where_there_is_none, "free", NULL, NULL,
+     BEHIND, FAULTS},
+    {"8 bytes too many", free_after_8_bytes_too_many, "free", NULL, NULL, BEHIND, BEHIND},
+    {"16 bytes too many", free_after_16_bytes_too_many, "free", NULL, NULL, BEHIND, BEHIND},
+    {"a page too many", free_after_a_page_too_many, "free", NULL, NULL, BEHIND, BEHIND},
     {"a byte too many in a full cell", free_after_a_byte_too_many_in_a_full_cell, "free", NULL,
-     NULL, BEHIND},
-    {"all that the cell has left", free_after_filling_the_slack, "free", NULL, NULL, BEHIND},
-    {"the next cell's header", free_after_overwriting_the_next_header, "free", NULL, NULL, BEHIND},
-    {"into the next cell", free_after_writing_into_the_next_cell, "free", NULL, NULL, BEHIND},
-    {"a byte too many, middling cell", free_of_a_middling_cell_after_a_byte_too_many, "free", NULL,
-     NULL, BEHIND},
-    {"a byte too many, big cell", free_of_a_big_cell_after_a_byte_too_many, "free", NULL, NULL,
+     NULL, BEHIND, BEHIND},
+    {"all that the cell has left", free_after_filling_the_slack, "free", NULL, NULL, BEHIND,
      BEHIND},
+    {"the next cell's header", free_after_overwriting_the_next_header, "free", NULL, NULL, BEHIND,
+     BEHIND},
+    {"into the next cell", free_after_writing_into_the_next_cell, "free", NULL, NULL, BEHIND,
+     BEHIND},
+    {"a byte too many, middling cell", free_of_a_middling_cell_after_a_byte_too_many, "free", NULL,
+     NULL, BEHIND, BEHIND},
+    {"a byte too many, big cell", free_of_a_big_cell_after_a_byte_too_many, "free", NULL, NULL,
+     BEHIND, BEHIND},
     {"a byte too many, large block", free_of_a_large_block_after_a_byte_too_many, "free", NULL,
-     NULL, BEHIND},
+     NULL, BEHIND, BEHIND},
     {"a byte too many, found by realloc in place", realloc_after_a_byte_too_many, "realloc", NULL,
-     NULL, BEHIND},
+     NULL, BEHIND, BEHIND},
     {"a byte too many, found by realloc elsewhere", realloc_elsewhere_after_a_byte_too_many,
-     "realloc", NULL, NULL, BEHIND},
+     "realloc", NULL, NULL, BEHIND, BEHIND},
     {"a byte too many, found by asking for the size", usable_size_after_a_byte_too_many,
-     "malloc_usable_size", NULL, NULL, BEHIND},
+     "malloc_usable_size", NULL, NULL, BEHIND, BEHIND},
+    {"a byte before a cell", free_of_the_cell_before_an_underflow, "free", NULL, NULL, NULL,
+     BEHIND},
+    {"a page behind a large block", write_a_page_behind_a_large_block, NULL, NULL, NULL, NULL,
+     FAULTS},
     {"a header of letters", free_with_an_overwritten_header, "free", NULL, NULL,
-     NOT_A_CELL_OR_HEADER},
-    {"a header of zeros", free_with_a_header_of_zeros, "free", NULL, NULL, NOT_A_CELL_OR_HEADER},
+     NOT_A_CELL_OR_HEADER, NULL},
+    {"a header of zeros", free_with_a_header_of_zeros, "free", NULL, NULL, NOT_A_CELL_OR_HEADER,
+     NULL},
     {"into a free cell", write_behind_the_end_and_into_a_free_cell, "malloc", NULL, NULL,
-     UNLESS_CHECKED(FREE_AND_WRITTEN)},
+     UNLESS_CHECKED(FREE_AND_WRITTEN), NULL},
+    {"into a freed cell", write_to_a_freed_small_cell, "malloc", NULL, NULL, NULL, WRITTEN},
+    {"into a freed middling cell", write_to_a_freed_middling_cell, "malloc", NULL, NULL, NULL,
+     WRITTEN},
+    {"into a freed cell whose pages went", write_to_a_freed_cell_without_pages, "malloc", NULL,
+     NULL, NULL, WRITTEN},
+    {"into a freed large block", write_to_a_freed_large_block, NULL, NULL, FAULTS, FAULTS, FAULTS},
+    {"reading a freed cell", read_a_freed_small_cell, NULL, NULL, NULL, NULL, HARMLESS},
+    {"reading a freed big cell", read_a_freed_big_cell, NULL, NULL, NULL, FAULTS,
+     IF_TINY(FAULTS, HARMLESS)},
+    {"reading a freed large block", read_a_freed_large_block, NULL, NULL, FAULTS, FAULTS, FAULTS},
+    {"running what is in a cell", run_a_cell, NULL, FAULTS, FAULTS, FAULTS, FAULTS},
 
     {"a forged group, a real meta", free_in_a_forged_group_of_a_real_meta, "free", NULL, NULL,
-     NOT_A_CELL_OR_HEADER},
+     NOT_A_CELL_OR_HEADER, NULL},
     {"a forged group, no meta", free_in_a_forged_group_of_no_meta, "free", NULL, NULL,
-     NOT_A_CELL_OR_HEADER},
+     NOT_A_CELL_OR_HEADER, NULL},
     {"free of a cell that holds a group", free_the_cell_of_a_nested_group, "free", NULL, NULL,
-     NOT_A_CELL},
+     NOT_A_CELL, NULL},
 };
 
 enum { ROW_UNEXPECTED = 1, FIRST_REAL_ROW = 2 };
@@ -593,6 +858,8 @@ static const char *what_is_said(const struct misuse *misuse)
     const char *engine = engine_facts()->name;
     if (strcmp(engine, "duet") == 0)
         return misuse->duet;
+    if (strcmp(engine, "secure") == 0)
+        return misuse->secure;
     return strcmp(engine, "smp") == 0 ? misuse->smp : misuse->ng;
 }
 
@@ -608,6 +875,7 @@ static void misuse_in_child(const struct misuse *misuse, int error_fd)
     const struct rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
     CHECK(dup2(error_fd, STDERR_FILENO) >= 0);
+    signal(SIGSEGV, SIG_DFL); /* which the sanitizers catch */
     misuse->body();
     _exit(0);
 }
@@ -633,28 +901,63 @@ static struct outcome watch(const struct misuse *misuse)
     return outcome;
 }
 
+static bool has_outcome(const struct outcome *outcome, const struct misuse *misuse,
+                        const char *expected)
+{
+    if (strcmp(expected, FAULTS) == 0)
+        return WIFSIGNALED(outcome->status) && WTERMSIG(outcome->status) == SIGSEGV;
+    if (strcmp(expected, HARMLESS) == 0)
+        return outcome->status == 0 && outcome->said[0] == '\0';
+    char said[256];
+    snprintf(said, sizeof said, "duet: %s: 0x%zx %s\n", misuse->call, (size_t)*accused, expected);
+    return WIFSIGNALED(outcome->status) && WTERMSIG(outcome->status) == SIGABRT &&
+           strcmp(outcome->said, said) == 0;
+}
+
 static bool is_as_expected(const struct misuse *misuse)
 {
     struct outcome outcome = watch(misuse);
-    char expected[256];
-    snprintf(expected, sizeof expected, "duet: %s: 0x%zx %s\n", misuse->call, (size_t)*accused,
-             what_is_said(misuse));
-    bool as_expected = WIFSIGNALED(outcome.status) && WTERMSIG(outcome.status) == SIGABRT &&
-                       strcmp(outcome.said, expected) == 0;
+    const char *expected = what_is_said(misuse);
+    bool as_expected = has_outcome(&outcome, misuse, expected);
     if (!as_expected)
-        printf("  status %#x, said: %s  expected:           %s", (unsigned)outcome.status,
-               outcome.said[0] != '\0' ? outcome.said : "nothing\n", expected);
+        printf("  status %#x, said: %s  expected, of %#zx: %s\n", (unsigned)outcome.status,
+               outcome.said[0] != '\0' ? outcome.said : "nothing\n", (size_t)*accused, expected);
     return as_expected;
 }
 
-int main(void)
+/* What came of a row, in words. */
+static void print_outcome(const struct misuse *misuse)
 {
+    struct outcome outcome = watch(misuse);
+    const char *expected = what_is_said(misuse);
+    char *said = strchr(outcome.said, '\n');
+    if (said != NULL)
+        *said = '\0';
+    printf("%s\t", misuse->name);
+    if (WIFSIGNALED(outcome.status) && WTERMSIG(outcome.status) == SIGABRT)
+        printf("%s\n", outcome.said);
+    else if (WIFSIGNALED(outcome.status) && WTERMSIG(outcome.status) == SIGSEGV)
+        printf("%s\n", FAULTS);
+    else
+        printf("%s\n", expected == NULL ? "" : HARMLESS);
+}
+
+/* With --table: a line for each row, of what this engine says, to be read by scripts/misuse-table;
+ * also of what an engine cannot know. */
+int main(int count, char **arguments)
+{
+    bool table = count == 2 && strcmp(arguments[1], "--table") == 0;
     require_duet();
     setvbuf(stdout, NULL, _IONBF, 0); /* nothing for a child to flush again */
     accused = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(accused != MAP_FAILED);
 
     CHECK(has_sized_free());
+    if (table) {
+        for (size_t i = FIRST_REAL_ROW; i < sizeof misuses / sizeof misuses[0]; i++)
+            print_outcome(&misuses[i]);
+        return 0;
+    }
     CHECK(is_as_expected(&misuses[0]));
     CHECK(!is_as_expected(&misuses[ROW_UNEXPECTED]));
 

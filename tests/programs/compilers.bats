@@ -29,11 +29,11 @@ END
     cmp plain.o duet.o
 }
 
-@test "gcc -O2 -c of the allocator itself: the same object" {
+@test "gcc -O2 -c of an allocator: the same object" {
     source=$DUET_SOURCE/src/front/malloc.c
     flags="-std=gnu17 -O2 -D_GNU_SOURCE -DDUET_CHECKED=0 -DDUET_TINY=0 -DDUET_STANDARD_NAMES=1
            -DDUET_VERSION=\"0\" -I$DUET_SOURCE/include -I$DUET_SOURCE/src
-           -I$DUET_SOURCE/src/engine/$DUET_ENGINE -I$DUET_SOURCE/src/heap/large
+           -I$DUET_SOURCE/src/engine/duet -I$DUET_SOURCE/src/heap/large
            -I$DUET_SOURCE/src/heap/count/off"
     # shellcheck disable=SC2086 # words on purpose
     gcc $flags -c "$source" -o plain.o

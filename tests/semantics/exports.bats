@@ -48,9 +48,14 @@ duet_names() {
     grep '^DUET_API' "$DUET_SOURCE/include/duet.h" | grep -o 'duet_[a-z_]*(' | tr -d '('
 }
 
+# The engine, or its secure flavour.
+is_duet() {
+    [ "$DUET_ENGINE" = duet ] || [ "$DUET_ENGINE" = secure ]
+}
+
 # What duet does with CPUs' slots while a child runs in its parent's memory, where there are any.
 kept_names() {
-    [ "$DUET_ENGINE" != duet ] || nm "$DUET_LIBRARY" | awk '$3 == "vfork" { print $3 }'
+    ! is_duet || nm "$DUET_LIBRARY" | awk '$3 == "vfork" { print $3 }'
 }
 
 exported() {
@@ -96,7 +101,7 @@ exported() {
 @test "it stays mapped, and takes at most 16 bytes of static TLS (duet: 48; if checked, 8 more)" {
     readelf -d "$DUET_LIBRARY" | grep -q NODELETE
     most=16
-    [ "$DUET_ENGINE" != duet ] || most=48
+    ! is_duet || most=48
     [ "$DUET_CHECKED" -eq 0 ] || most=$((most + 8))
     size=$(readelf -lW "$DUET_LIBRARY" | awk '$1 == "TLS" { print $6 }')
     [ -z "$size" ] || [ $((size)) -le "$most" ]

@@ -70,6 +70,17 @@ static void too_long_is_enomem(void **state)
     }
 }
 
+static void alignment_that_is_no_power_of_two_is_einval(void **state)
+{
+    (void)state;
+    const size_t aligns[] = {0, 3, 24, 48, SIZE_MAX};
+    for (size_t i = 0; i < sizeof aligns / sizeof aligns[0]; i++) {
+        errno = 0;
+        assert_null(opaque(duet_alloc(opaque_size(100), aligns[i])));
+        assert_int_equal(errno, EINVAL);
+    }
+}
+
 /* Grows a block byte by byte, with content, for as long as it can stay where it is. */
 static size_t grow_to_the_end_of_the_cell(unsigned char *block, size_t length)
 {
@@ -355,6 +366,7 @@ int main(void)
         cmocka_unit_test(every_length_and_alignment_is_served),
         cmocka_unit_test(length_zero_counts_as_one),
         cmocka_unit_test(too_long_is_enomem),
+        cmocka_unit_test(alignment_that_is_no_power_of_two_is_einval),
         cmocka_unit_test(resize_within_a_class_succeeds),
         cmocka_unit_test(small_and_large_do_not_become_each_other),
         cmocka_unit_test(large_shrinks_in_place),

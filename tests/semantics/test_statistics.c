@@ -66,6 +66,7 @@ static void mallopt_is_harmless(void **state)
         int answer = mallopt(parameters[i], 1);
         assert_true(answer == 0 || answer == 1);
     }
+    assert_int_equal(mallopt(-100, 1), 0); /* no parameter of anybody's */
     take_blocks();
     give_blocks_back();
 }
@@ -169,6 +170,25 @@ static void stats_count_cells_and_large_blocks(void **state)
     assert_true(during.slots >= 1);
 }
 
+/* Of a block with a mapping of its own, which shrinks where it is. */
+static void held_bytes_are_those_of_the_mappings(void **state)
+{
+    (void)state;
+    size_t length = engine_facts()->mapped_bytes, half = length / 2;
+    struct duet_heap_stats before, during, shrunk, after;
+    duet_stats(&before);
+    void *block = duet_alloc(length, 16);
+    assert_non_null(block);
+    duet_stats(&during);
+    assert_true(duet_resize(block, length, 16, half));
+    duet_stats(&shrunk);
+    duet_free(block, half, 16);
+    duet_stats(&after);
+    assert_true(during.held_bytes >= before.held_bytes + length);
+    assert_int_equal(shrunk.held_bytes, during.held_bytes - half);
+    assert_true(after.held_bytes <= shrunk.held_bytes - half);
+}
+
 static void version_and_engine_have_names(void **state)
 {
     (void)state;
@@ -191,6 +211,7 @@ int main(void)
         cmocka_unit_test(malloc_info_writes_xml),
 #else
         cmocka_unit_test(stats_count_cells_and_large_blocks),
+        cmocka_unit_test(held_bytes_are_those_of_the_mappings),
         cmocka_unit_test(version_and_engine_have_names),
 #endif
         cmocka_unit_test(trim_leaves_live_blocks_alone),

@@ -28,6 +28,9 @@ struct engine_facts {
      * serve any other size. */
     bool keeps_small_memory;
 
+    /* Free pages of a group go back though some of its cells are in use. */
+    bool purges_groups_in_use;
+
     /* Large blocks with a mapping of their own keep any alignment when they move by duet_remap;
      * else one of more than a page may be refused. */
     bool moves_at_any_alignment;
@@ -44,24 +47,23 @@ struct engine_facts {
     size_t cell_of_100;
 };
 
+/* And of its secure flavour. */
+#define OF_DUET                                                                                    \
+    .stays_for_three_quarters = true, .keeps_small_memory = false, .purges_groups_in_use = true,   \
+    .moves_at_any_alignment = true, .mapped_bytes = (size_t)128 << 20,                             \
+    .has_slots_of_two_sorts = true, .cell_of_100 = 7 * 16
+
 static inline const struct engine_facts *engine_facts(void)
 {
     static const struct engine_facts engines[] = {
-        {
-            .name = "duet",
-            .whole_cells_are_usable = true,
-            .stays_for_three_quarters = true,
-            .keeps_small_memory = false,
-            .moves_at_any_alignment = true,
-            .mapped_bytes = (size_t)128 << 20,
-            .has_slots_of_two_sorts = true,
-            .cell_of_100 = 7 * 16,
-        },
+        {.name = "duet", .whole_cells_are_usable = true, OF_DUET},
+        {.name = "secure", .whole_cells_are_usable = false, OF_DUET},
         {
             .name = "smp",
             .whole_cells_are_usable = true,
             .stays_for_three_quarters = false,
             .keeps_small_memory = true,
+            .purges_groups_in_use = false,
             .moves_at_any_alignment = true,
             .mapped_bytes = (size_t)32 << 20,
             .has_slots_of_two_sorts = false,
@@ -72,6 +74,7 @@ static inline const struct engine_facts *engine_facts(void)
             .whole_cells_are_usable = false,
             .stays_for_three_quarters = false,
             .keeps_small_memory = false,
+            .purges_groups_in_use = false,
             .moves_at_any_alignment = false,
             .mapped_bytes = (size_t)32 << 20,
             .has_slots_of_two_sorts = false,

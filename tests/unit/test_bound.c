@@ -342,12 +342,14 @@ static void a_slot_that_is_not_left_is_left_out(void **state)
 /* ---- All at once --------------------------------------------------------------------------- */
 
 static size_t refused, running;
+static uint32_t last_bound; /* the number of the slot of the thread that came last */
 
 static void *count_entries(void *unused)
 {
     (void)unused;
     bound_bind(&set);
     assert_non_null(bound_thread);
+    store_relaxed(&last_bound, bound_thread->number);
     for (int i = 0; i < ROUNDS; i++) {
         struct bound_slot *slot = bound_enter();
         if (slot == NULL) {
@@ -454,6 +456,35 @@ static void a_child_has_the_slots_of_threads_that_it_has_not(void **state)
     assert_int_equal(set.retired_count, LIMIT - 1);
 }
 
+/* ---- One slot ------------------------------------------------------------------------------ */
+
+#define TIMES (BOUND_BY_CAS ? 1 : 20) /* without, it is seldom that stores are late */
+
+/* Of one slot alone: revoked, and looked into at once. */
+static bool is_last_bound(struct bound_slot *slot, void *unused)
+{
+    (void)unused;
+    return slot->number == load_relaxed(&last_bound);
+}
+
+static void a_visitor_of_one_slot_finds_what_was_done(void **state)
+{
+    (void)state;
+    for (size_t times = 0; times < TIMES; times++) {
+        pthread_t thread;
+        size_t before = 0, sum = 0;
+        bound_visit(&set, NULL, take_out, &before);
+        running = 1;
+        refused = 0;
+        assert_int_equal(pthread_create(&thread, NULL, count_entries, NULL), 0);
+        while (load_acquire(&running) > 0)
+            bound_visit(&set, is_last_bound, take_out, &sum);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        bound_visit(&set, NULL, take_out, &sum);
+        assert_int_equal(sum + refused, ROUNDS);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -467,6 +498,7 @@ int main(void)
         cmocka_unit_test(a_slot_that_is_not_left_is_left_out),
         cmocka_unit_test(visitors_and_owners_exclude_each_other),
         cmocka_unit_test(a_child_has_the_slots_of_threads_that_it_has_not),
+        cmocka_unit_test(a_visitor_of_one_slot_finds_what_was_done),
     };
     return cmocka_run_group_tests_name("bound", tests, NULL, NULL);
 }

@@ -13,6 +13,8 @@
 #include "os/fault.h"
 #include "os/os.h"
 #include "spans/extents.h"
+#include "spans/extents/bins.h"
+#include "spans/extents/holder.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define UNDER_SANITIZER 1
@@ -498,7 +500,7 @@ static void failing_calls_are_survived(void **state)
     if (!DUET_CHECKED)
         skip();
     for (unsigned every = 1; every <= 5; every++) {
-        store_relaxed(&fault_every, every);
+        fault_set_all((struct fault_plan){.every = every});
         for (size_t operation = 1; operation <= 1000; operation++) {
             operate(&model);
             if (operation % 50 == 0) {
@@ -508,7 +510,7 @@ static void failing_calls_are_survived(void **state)
                 assert_apart(&model);
             }
         }
-        store_relaxed(&fault_every, 0);
+        fault_set_all((struct fault_plan){0});
         give_all(&model);
     }
 }
@@ -652,6 +654,37 @@ static void a_child_puts_back_what_others_purged(void **state)
     now_ns = max_size(now_ns, os_clock_ns());
 }
 
+static void check_nothing_is_purged(void *unused)
+{
+    (void)unused;
+    extents_fork_end(true);
+    if (extents_count().purging_bytes != 0)
+        abort();
+    extents_check();
+}
+
+/* The same, of a purge that is under way for certain, by a thread that the child does not have. */
+static void a_purge_under_way_is_nobodys_in_the_child(void **state)
+{
+    (void)state;
+    char text[256];
+    extent_give(must_take(BLOCK_BYTES, 1, false));
+    assert_true(extents_hold());
+    struct extent *extent = extents_oldest_dirty;
+    bins_remove(extent);
+    extent_claim(extent);
+    extent->purger = (uintptr_t)&model;
+    extents_let_go();
+    extents_fork_prepare();
+    int signal = signal_of(check_nothing_is_purged, NULL, text, sizeof text);
+    extents_fork_end(false);
+    assert_int_equal(signal, 0);
+    assert_int_equal(extents_count().purging_bytes, extent->length);
+    assert_true(extents_hold());
+    extent_put_back(extent);
+    extents_let_go();
+}
+
 static void give_twice(void *unused)
 {
     (void)unused;
@@ -690,6 +723,7 @@ int main(void)
         AFRESH(threads_do_not_meet),
         AFRESH(signal_handlers_do_not_wait),
         AFRESH(a_child_puts_back_what_others_purged),
+        AFRESH(a_purge_under_way_is_nobodys_in_the_child),
         AFRESH(giving_twice_stops_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,29 @@ static void one_thread_at_a_time(void **state)
     assert_int_equal(counter, THREADS * ROUNDS);
 }
 
+#define ASLEEP_US 50000 /* by when who came for the lock has spun, and sleeps */
+
+static void *take_once(void *unused)
+{
+    lock_take(&lock);
+    lock_release(&lock);
+    return unused;
+}
+
+/* One wakes the next, though nobody comes for the lock any more. */
+static void all_that_sleep_are_woken(void **state)
+{
+    (void)state;
+    pthread_t threads[THREADS];
+    lock_take(&lock);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, take_once, NULL), 0);
+    usleep(ASLEEP_US);
+    lock_release(&lock);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
+
 static void handle(int signal)
 {
     (void)signal;
@@ -61,6 +84,13 @@ static void signals_wait_until_the_lock_is_released(void **state)
     assert_int_equal(errno, 77);
 }
 
+static bool is_held_off(int number)
+{
+    sigset_t mask;
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &mask), 0);
+    return sigismember(&mask, number) == 1;
+}
+
 static void the_holder_may_take_it_again(void **state)
 {
     (void)state;
@@ -68,8 +98,10 @@ static void the_holder_may_take_it_again(void **state)
     lock_take(&lock);
     lock_release(&lock);
     assert_true(lock_is_held(&lock));
+    assert_true(is_held_off(SIGUSR1));
     lock_release(&lock);
     assert_false(lock_is_held(&lock));
+    assert_false(is_held_off(SIGUSR1)); /* as it was before the first time */
 }
 
 static void take_in_falling_rank(void *unused)
@@ -91,6 +123,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_thread_at_a_time),
+        cmocka_unit_test(all_that_sleep_are_woken),
         cmocka_unit_test(signals_wait_until_the_lock_is_released),
         cmocka_unit_test(the_holder_may_take_it_again),
         cmocka_unit_test(falling_rank_is_found_in_the_checked_build),

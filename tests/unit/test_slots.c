@@ -149,21 +149,22 @@ static void one_thread_at_a_time(void **state)
     assert_true(entries.places >= 2); /* threads start apart */
 }
 
-static size_t readings;
-
+/* An owner that was put to sleep in its slot would outlast any number of tries without a yield. */
 static void *read_in_turn(void *unused)
 {
     (void)unused;
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int readings = 0, i = 0; readings < ROUNDS; i++) {
         struct place *place = &storage[i % SLOTS_LEAST];
-        if (!slot_try_reading(&place->head))
+        if (!slot_try_reading(&place->head)) {
+            sched_yield();
             continue;
+        }
         size_t entries = place->entries;
         sched_yield_sometimes(i);
         assert_int_equal(place->inside, 0);
         assert_int_equal(place->copy_of_entries, entries);
         slot_end_reading(&place->head);
-        add_relaxed(&readings, 1);
+        readings++;
     }
     return NULL;
 }
@@ -181,7 +182,6 @@ static void readers_and_owners_exclude_each_other(void **state)
             0);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    assert_true(readings > 0);
     for (size_t i = 0; i < SLOTS_LEAST; i++)
         assert_int_equal(storage[i].head.readers, 0);
 }

@@ -33,6 +33,23 @@ static bool overlap(const struct span *a, const struct span *b)
            b->start < a->start + a->blocks * BLOCK_BYTES;
 }
 
+/* What whoever has a block has written at either end of it. */
+#define ENDS_BYTES 16
+
+static void fill_ends(char *block)
+{
+    memset(block, 0x5a, ENDS_BYTES);
+    memset(block + BLOCK_BYTES - ENDS_BYTES, 0x5a, ENDS_BYTES);
+}
+
+static void assert_ends_are_filled(const char *block)
+{
+    for (size_t byte = 0; byte < ENDS_BYTES; byte++) {
+        assert_int_equal(block[byte], 0x5a);
+        assert_int_equal(block[BLOCK_BYTES - 1 - byte], 0x5a);
+    }
+}
+
 static void take_one(size_t blocks, uint32_t meta)
 {
     struct span *span = &taken[taken_count];
@@ -45,8 +62,7 @@ static void take_one(size_t blocks, uint32_t meta)
         assert_int_equal(table_meta(start), meta);
         for (size_t byte = 0; span->zeroed && byte < BLOCK_BYTES; byte += 512)
             assert_int_equal(start[byte], 0);
-        memset(start, 0x5a, 16);
-        memset(start + BLOCK_BYTES - 16, 0x5a, 16);
+        fill_ends(start);
     }
     for (size_t i = 0; i < taken_count; i++)
         assert_false(overlap(span, &taken[i]));
@@ -56,6 +72,8 @@ static void take_one(size_t blocks, uint32_t meta)
 static void give_one(size_t i)
 {
     char *start = taken[i].start;
+    for (size_t block = 0; block < taken[i].blocks; block++)
+        assert_ends_are_filled(start + block * BLOCK_BYTES);
     span_give(&taken[i]);
     assert_int_equal(table_class(start), TABLE_FOREIGN);
     taken[i] = taken[--taken_count];
@@ -194,6 +212,29 @@ static void free_segments_are_unmapped_when_they_are_clean(void **state)
     give_all();
 }
 
+/* Some blocks, 64 that are taken, and some more: the search looks at 64 at once, too. */
+static void a_run_ends_at_what_is_taken(void **state)
+{
+    (void)state;
+    const size_t word = 64, few = 4;
+    if (SPAN_MAX_BLOCKS < 3 * word)
+        skip();
+    spans_trim();
+    take_one(SPAN_MAX_BLOCKS, 1); /* a segment, which is then taken block by block */
+    char *start = taken[0].start;
+    give_one(0);
+    while (taken_count < SPAN_MAX_BLOCKS && taken_count < SPANS)
+        take_one(1, 1);
+    for (size_t i = 2 * word + few; i-- > 2 * word;)
+        give_one(i);
+    for (size_t i = word; i-- > word - few;) {
+        assert_ptr_equal(taken[i].start, start + i * BLOCK_BYTES);
+        give_one(i);
+    }
+    take_one(few + 1, 1); /* which take_one compares with all others */
+    give_all();
+}
+
 static void a_block_that_was_used_is_not_taken_for_zero(void **state)
 {
     (void)state;
@@ -232,6 +273,7 @@ int main(void)
         cmocka_unit_test(dirty_blocks_halve_in_a_second),
         cmocka_unit_test(dirty_blocks_are_bounded_by_what_is_in_use),
         cmocka_unit_test(free_segments_are_unmapped_when_they_are_clean),
+        cmocka_unit_test(a_run_ends_at_what_is_taken),
         cmocka_unit_test(a_block_that_was_used_is_not_taken_for_zero),
         cmocka_unit_test(giving_twice_stops_the_program),
     };

@@ -23,9 +23,10 @@ static const struct cache_use use = {.cache = &cache};
 
 static void *alloc(struct cache *from, size_t kind)
 {
+    bool zeroed;
     void *cell = cache_pop(from, kind);
     if (cell == NULL)
-        cell = cache_alloc_slow(&(struct cache_use){.cache = from}, kind);
+        cell = cache_alloc_slow(&(struct cache_use){.cache = from}, 0, &kind, &zeroed);
     assert_non_null(cell);
     return cell;
 }
@@ -40,7 +41,7 @@ static void give(struct cache *to, void *cell, size_t kind)
 static void take_from(size_t home, size_t kind, void **into, size_t count)
 {
     for (size_t taken = 0; taken < count;) {
-        size_t more = depot_take(home, kind, into + taken, count - taken);
+        size_t more = take_cells(home, kind, into + taken, count - taken);
         assert_true(more > 0);
         taken += more;
     }
@@ -259,9 +260,10 @@ static void a_magazine_grows_as_it_is_emptied(void **state)
     unused_kinds(kinds, KINDS);
     for (size_t i = 0; i < KINDS; i++) {
         size_t kind = kinds[i], had = 0;
+        bool zeroed;
         for (size_t size = 0; size <= largest_size(kind) + 2; size++) {
             assert_null(cache_pop(&cache, kind));
-            cells[had++] = cache_alloc_slow(&use, kind);
+            cells[had++] = cache_alloc_slow(&use, 0, &kind, &zeroed);
             assert_non_null(cells[had - 1]);
             size_t now = min_size(size, largest_size(kind)), room = magazine_room(now, kind);
             assert_int_equal(size_of(&cache, kind), now);
@@ -278,6 +280,45 @@ static void a_magazine_grows_as_it_is_emptied(void **state)
         cache_drain(&use);
         assert_true(is_unused(kind));
     }
+}
+
+/* Takes one for this length. Returns the kind that it is of. */
+static size_t take_for(size_t length, void **cell)
+{
+    size_t kind = duet_kind_for(length);
+    bool zeroed;
+    *cell = cache_alloc_slow(&use, length, &kind, &zeroed);
+    assert_non_null(*cell);
+    assert_true(duet_kind_bytes(kind) >= length);
+    return kind;
+}
+
+/* If they fit and share pages, as long as the slot has some, and until it has one of its own. */
+static void a_few_of_a_class_are_longer_cells(void **state)
+{
+    (void)state;
+    size_t tried = 0;
+    for (size_t kind = 1; kind + 1 < DUET_KINDS; kind++) {
+        size_t longer = kind + 1, length = duet_kind_bytes(kind), had = 0;
+        if (!is_unused(kind) || !is_unused(longer))
+            continue;
+        cache.events[kind] = 0;
+        void *own, *first = alloc(&cache, longer);
+        size_t borrowed = min_size(count_in(&cache, longer), CACHE_BORROWED_FIRST);
+        if (!duet_fits(length, duet_kind_bytes(longer)) || duet_tables.kinds[longer].blocks > 1)
+            borrowed = 0;
+        while (had < borrowed)
+            assert_int_equal(take_for(length, &cells[had++]), longer);
+        assert_int_equal(take_for(length, &own), kind);
+        tried += borrowed > 0;
+        check_cache(&cache);
+        give(&cache, own, kind);
+        give(&cache, first, longer);
+        while (had > 0)
+            give(&cache, cells[--had], longer);
+        cache_drain(&use);
+    }
+    assert_true(tried > 0);
 }
 
 /* All kinds in turn, so that the budget is soon spent. Beyond it go only magazines of the least
@@ -563,7 +604,7 @@ static struct magazine *magazine_with(size_t size, size_t kind, size_t count)
     assert_non_null(magazine);
     assert_true(count <= magazine->capacity);
     for (size_t taken = 0; taken < count;)
-        taken += depot_take(0, kind, magazine->cells + taken, count - taken);
+        taken += take_cells(0, kind, magazine->cells + taken, count - taken);
     return magazine;
 }
 
@@ -791,6 +832,7 @@ int main(void)
         TEST(own_cells_meet_no_shelf),
         TEST(a_magazine_grows_as_it_is_filled),
         TEST(a_magazine_grows_as_it_is_emptied),
+        TEST(a_few_of_a_class_are_longer_cells),
         TEST(no_magazine_grows_beyond_the_budget),
         TEST(kinds_that_need_less_give_way),
         TEST(long_cells_give_way_to_short_ones),

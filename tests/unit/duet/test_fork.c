@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "base/fatal.h"
+#include "engine/duet/caches.h"
 #include "heap/heap.h"
 #include "os/latch.h"
 #include "os/os.h"
@@ -32,7 +33,7 @@ static bool is_live(const struct group *group)
 static struct group *take_group(size_t kind, void **into)
 {
     size_t count = cells_of_group(kind);
-    assert_int_equal(depot_take(HOME, kind, into, count), count);
+    assert_int_equal(take_cells(HOME, kind, into, count), count);
     struct group *group = group_of(into[0], kind, "test");
     assert_int_equal(group->home, HOME);
     for (size_t i = 0; i < count / 2; i++) { /* the lowest first */
@@ -89,7 +90,7 @@ static void have_them(void *argument)
     size_t kind = group->kind, had = 0;
     depots_check();
     while (had < returning->count) {
-        size_t more = depot_take(HOME, kind, others + had, returning->count - had);
+        size_t more = take_cells(HOME, kind, others + had, returning->count - had);
         require(more > 0);
         for (; more > 0; more--)
             require(group_of(others[had++], kind, "test") == group);
@@ -154,7 +155,7 @@ static void cells_that_were_merged_before_they_were_counted_are_had(void **state
     (void)state;
     size_t kind = kind_of_one_word(), count = cells_of_group(kind);
     struct returning returning = return_last_ones(kind);
-    assert_int_equal(depot_take(HOME, kind, others, count), count - 2);
+    assert_int_equal(take_cells(HOME, kind, others, count), count - 2);
     depot_return(kind, others, count - 2);
     struct home *home = &home_array[returning.group->home];
     assert_true(home_try(home));
@@ -279,11 +280,11 @@ static void use_home(void *argument)
     require(table_class(half->span.start) == TABLE_FOREIGN && !is_live(half->made));
     require(home->depots[half->kind].groups == 2 && home->blank_count == 0);
     for (size_t had = 0; had < FREE_CELLS; had++) {
-        require(depot_take(HOME, half->kind, &more[had], 1) == 1);
+        require(take_cells(HOME, half->kind, &more[had], 1) == 1);
         require(group_of(more[had], half->kind, "test") == half->sparse);
     }
     depots_check();
-    require(depot_take(HOME, half->kind, &one, 1) == 1); /* of a new one */
+    require(take_cells(HOME, half->kind, &one, 1) == 1); /* of a new one */
     require(home->depots[half->kind].groups == 3);
     depot_return(half->kind, &one, 1);
     depot_return(half->kind, more, FREE_CELLS);
@@ -320,6 +321,21 @@ static void a_home_that_another_thread_held_is_made_anew(void **state)
     depots_check();
     depot_return(half.kind, cells + FREE_CELLS, half.sparse->cells - FREE_CELLS);
     put_group(half.kind, others);
+}
+
+static void homes_rest_with_nobody(void *unused)
+{
+    (void)unused;
+    for (size_t number = 0; number < DUET_HOMES; number++)
+        require(load_relaxed(&home_array[number].latch.owner) == 0);
+}
+
+/* In both, once it is over. */
+static void a_fork_lets_go_of_all_homes(void **state)
+{
+    (void)state;
+    in_child(homes_rest_with_nobody, NULL);
+    homes_rest_with_nobody(NULL);
 }
 
 /* ---- A fork inside an operation -------------------------------------------------------------- */
@@ -390,7 +406,7 @@ static void live_on(size_t kind)
     latch_release(&interrupted.own->latch);
     require(latch_never_comes(&interrupted.lost->latch));
     for (size_t number = 0; number < DUET_HOMES; number++) {
-        size_t had = depot_take(number, kind, more, cells_of_group(kind));
+        size_t had = take_cells(number, kind, more, cells_of_group(kind));
         require(had > 0);
         depot_return(kind, more, had);
         engine_trim();
@@ -399,14 +415,29 @@ static void live_on(size_t kind)
     in_child(use_all_homes, NULL);
 }
 
+/* That of the next group of its pool; not among the first ones, beside which lies other data of the
+ * library's. */
+static struct meta *next_record(struct meta_pool *pool)
+{
+    struct meta *before[64], *record;
+    size_t count = 0;
+    while ((record = meta_take(pool)) != NULL && record->index <= pool->first_count) {
+        assert_true(count < sizeof before / sizeof before[0]);
+        before[count++] = record;
+    }
+    assert_non_null(record);
+    while (count > 0)
+        meta_give(pool, before[--count]);
+    meta_give(pool, record);
+    return record;
+}
+
 static void interrupt_an_allocation(size_t kind)
 {
     struct sigaction action = {.sa_handler = fork_inside}, before;
     size_t class;
     bool zeroed;
-    struct meta *record = meta_take(group_pool(kind)); /* that of the next group */
-    assert_non_null(record);
-    meta_give(group_pool(kind), record);
+    struct meta *record = next_record(group_pool(kind));
     interrupted.record = record;
     sigaction(SIGSEGV, &action, &before);
     protect_record(PROT_NONE);
@@ -444,6 +475,58 @@ static void an_operation_that_goes_on_in_the_child_finds_groups_as_they_were(voi
     assert_true(is_unused(first) && is_unused(kind));
 }
 
+/* ---- A sweep under way ----------------------------------------------------------------------- */
+
+static struct slot *shared_slot(size_t number)
+{
+    return (struct slot *)(duet_shared.first + number * duet_shared.stride);
+}
+
+/* A cell in its magazine, which a sweep passes on. */
+static void fill_shared_slot(struct slot *slot, size_t kind)
+{
+    bool zeroed;
+    assert_true(slot_try(slot));
+    const struct cache_use use = {.cache = cache_of_shared(slot)};
+    void *cell = cache_alloc_slow(&use, 0, &kind, &zeroed);
+    assert_non_null(cell);
+    cache_free_slow(&use, cell, kind);
+    slot_release(slot);
+    assert_false(cache_is_empty(use.cache));
+}
+
+static void *trim(void *unused)
+{
+    engine_trim();
+    return unused;
+}
+
+static void trim_in_child(void *group)
+{
+    engine_trim();
+    require(!is_live(group));
+}
+
+/* That thread will never say that it has ended. */
+static void a_sweep_of_another_thread_is_not_waited_for(void **state)
+{
+    (void)state;
+    size_t kind = kind_of_one_word();
+    pthread_t thread;
+    struct slot *awaited = shared_slot(1);
+    fill_shared_slot(shared_slot(0), kind);
+    store_relaxed(&awaited->owner, (uintptr_t)&kind); /* another thread is in it */
+    assert_int_equal(pthread_create(&thread, NULL, trim, NULL), 0);
+    while (!cache_is_empty(cache_in_shared(shared_slot(0))))
+        sched_yield();
+    struct group *group = take_group(kind, cells);
+    depot_return(kind, cells, cells_of_group(kind));
+    in_child(trim_in_child, group);
+    store_release(&awaited->owner, 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(is_unused(kind));
+}
+
 static void *sleep_for_ever(void *unused)
 {
     for (;;)
@@ -460,7 +543,9 @@ int main(void)
         cmocka_unit_test(a_group_that_was_to_be_pushed_is_found),
         cmocka_unit_test(a_group_on_the_stack_stays_there_once),
         cmocka_unit_test(a_home_that_another_thread_held_is_made_anew),
+        cmocka_unit_test(a_fork_lets_go_of_all_homes),
         cmocka_unit_test(an_operation_that_goes_on_in_the_child_finds_groups_as_they_were),
+        cmocka_unit_test(a_sweep_of_another_thread_is_not_waited_for),
     };
     heap_start(
         &(struct heap_options){.program = "test_fork"}); /* so that there are fork handlers */

@@ -6,6 +6,8 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/mman.h>
+#include <sys/time.h>
 
 #include "base/thread.h"
 #include "os/os.h"
@@ -21,7 +23,7 @@ static void *cells[MOST_HELD];
 static void take_all(size_t kind, void **into, size_t count)
 {
     for (size_t taken = 0; taken < count;) {
-        size_t more = depot_take(0, kind, into + taken, count - taken);
+        size_t more = take_cells(0, kind, into + taken, count - taken);
         assert_true(more > 0 && more <= count - taken);
         taken += more;
     }
@@ -31,7 +33,7 @@ static void take_all(size_t kind, void **into, size_t count)
 static struct group *take_group(size_t kind, void **into)
 {
     size_t count = cells_of_group(kind);
-    assert_int_equal(depot_take(0, kind, into, count), count);
+    assert_int_equal(take_cells(0, kind, into, count), count);
     for (size_t i = 0; i < count / 2; i++) {
         void *cell = into[i];
         into[i] = into[count - 1 - i];
@@ -101,7 +103,7 @@ static void the_lowest_address_goes_first(void **state)
         if (returned == 0)
             continue;
         size_t want = 1 + random_below(&seed, returned);
-        assert_int_equal(depot_take(0, kind, cells, want), want);
+        assert_int_equal(take_cells(0, kind, cells, want), want);
         for (size_t i = 0; again < want; i++)
             if (free_cells[i]) {
                 assert_ptr_equal(cells[want - 1 - again++], base + i * bytes);
@@ -133,10 +135,10 @@ static void the_fullest_group_goes_first(void **state)
         void **of_sparse = round == 0 ? cells : others, **of_full = round == 0 ? others : cells;
         depot_return(kind, of_sparse + 1, count - 1);
         depot_return(kind, of_full + 1, 1);
-        assert_int_equal(depot_take(0, kind, &cell, 1), 1);
+        assert_int_equal(take_cells(0, kind, &cell, 1), 1);
         assert_ptr_equal(group_of(cell, kind, "test"), full);
         assert_ptr_equal(cell, of_full[1]);
-        assert_int_equal(depot_take(0, kind, of_sparse + 1, 1), 1);
+        assert_int_equal(take_cells(0, kind, of_sparse + 1, 1), 1);
         assert_ptr_equal(group_of(of_sparse[1], kind, "test"), sparse);
         depots_check();
         depot_return(kind, of_full, count);
@@ -171,7 +173,7 @@ struct holding {
 static void hold_more(struct holding *holding, size_t most)
 {
     void *taken[64];
-    size_t count = depot_take(random_below(&seed, DUET_HOMES), holding->kind, taken, most);
+    size_t count = take_cells(random_below(&seed, DUET_HOMES), holding->kind, taken, most);
     assert_true(count > 0);
     for (size_t i = 0; i < count; i++) {
         assert_in_group(taken[i], holding->kind);
@@ -254,13 +256,13 @@ static void a_full_group_is_queued_by_the_first_cell_that_comes_back(void **stat
         depots_check();
     }
     for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(depot_take(0, kind, &cell, 1), 1);
+        assert_int_equal(take_cells(0, kind, &cell, 1), 1);
         assert_ptr_equal(cell, cells[i]);
         assert_int_equal(flags_of(group), i == 0 ? 0 : GROUP_FULL);
     }
     depots_check();
     return_unlocked(group, cells, 1);
-    assert_int_equal(depot_take(0, kind, &cell, 1), 1);
+    assert_int_equal(take_cells(0, kind, &cell, 1), 1);
     assert_ptr_equal(cell, cells[0]); /* no new group while one has cells */
     return_unlocked(group, cells, count);
     assert_int_equal(flags_of(group), GROUP_FULL | GROUP_QUEUED);
@@ -278,7 +280,7 @@ static void a_full_group_is_listed_by_who_has_the_lock(void **state)
         assert_int_equal(flags_of(group), 0);
         assert_int_equal(group->list, GROUP_LISTS - 1);
         depots_check();
-        assert_int_equal(depot_take(0, kind, &cell, 1), 1);
+        assert_int_equal(take_cells(0, kind, &cell, 1), 1);
         assert_ptr_equal(cell, cells[0]);
         assert_int_equal(flags_of(group), GROUP_FULL);
     }
@@ -305,7 +307,7 @@ static void cells_come_back_in_both_ways(void **state)
     assert_false(group_has_returned_cells(group));
     depots_check();
     for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(depot_take(0, kind, &cell, 1), 1);
+        assert_int_equal(take_cells(0, kind, &cell, 1), 1);
         assert_ptr_equal(cell, cells[i]);
     }
     depot_return(kind, cells, 1);
@@ -324,7 +326,7 @@ static void a_listed_group_is_queued_by_the_last_cell_that_comes_back(void **sta
     (void)state;
     size_t kind = unused_kind(1, 4);
     struct depots_count before, after;
-    assert_int_equal(depot_take(0, kind, cells, 3), 3);
+    assert_int_equal(take_cells(0, kind, cells, 3), 3);
     struct group *group = group_of(cells[0], kind, "test");
     depots_count(&before);
     return_unlocked(group, cells, 2);
@@ -385,7 +387,7 @@ static void one_wholly_free_group_makes_room_for_another(void **state)
     take_all(kinds[0], cells, count);
     depot_return(kinds[0], cells, count);
     depots_count(&before);
-    assert_int_equal(depot_take(0, kinds[1], &cell, 1), 1);
+    assert_int_equal(take_cells(0, kinds[1], &cell, 1), 1);
     depots_count(&after);
     assert_int_equal(after.cells,
                      before.cells - cells_of_group(kinds[0]) + cells_of_group(kinds[1]));
@@ -442,7 +444,7 @@ static size_t purge_but_one_cell(size_t kind)
         assert_true(trimmed || zeros == 0);
         gone += zeros;
         assert_true(cell_is_filled(kept, kind, 0xa5a5a5a5a5a5a5a5u));
-        assert_int_equal(depot_take(0, kind, cells, count - 1), count - 1);
+        assert_int_equal(take_cells(0, kind, cells, count - 1), count - 1);
         for (size_t i = 0; i + 1 < count; i++)
             assert_ptr_equal(group_of(cells[i], kind, "test"), group);
         cells[count - 1] = kept;
@@ -476,7 +478,7 @@ static void what_changes_is_not_purged(void **state)
     take_group(kind, cells);
     depot_return(kind, cells + 1, count - 1);
     engine_trim(); /* nothing else is ripe; and this one neither, until a cell is taken */
-    assert_int_equal(depot_take(0, kind, cells + 1, count - 1), count - 1);
+    assert_int_equal(take_cells(0, kind, cells + 1, count - 1), count - 1);
     for (size_t i = 0; i < count; i++)
         cell_fill(cells[i], kind, i + 1);
     depot_return(kind, cells + 1, count - 1);
@@ -549,9 +551,9 @@ static void return_twice_with_a_merge_between(void *argument)
     struct group *group = group_of(misuse->accused, misuse->kind, "test");
     void *cell;
     return_unlocked(group, (void *[]){misuse->kept, misuse->accused}, 2);
-    depot_take(0, misuse->kind, &cell, 1); /* the lower one */
+    take_cells(0, misuse->kind, &cell, 1); /* the lower one */
     return_unlocked(group, &misuse->accused, 1);
-    depot_take(0, misuse->kind, &cell, 1);
+    take_cells(0, misuse->kind, &cell, 1);
 }
 
 static void return_once(void *argument)
@@ -600,7 +602,7 @@ static void what_is_not_the_start_of_a_cell_stops_the_program(void **state)
     for (size_t kind = 1; kind < DUET_KINDS; kind++) {
         size_t bytes = duet_kind_bytes(kind);
         void *cell;
-        assert_int_equal(depot_take(0, kind, &cell, 1), 1);
+        assert_int_equal(take_cells(0, kind, &cell, 1), 1);
         struct group *group = group_of(cell, kind, "test");
         size_t tail = bytes_of_group(kind) - group->cells * bytes;
         const size_t offsets[] = {1, bytes / 2, bytes - 1};
@@ -615,6 +617,140 @@ static void what_is_not_the_start_of_a_cell_stops_the_program(void **state)
             assert_accuses(return_once, &misuse, misuse.accused, "is not the start of a cell");
         depot_return(kind, &cell, 1);
     }
+}
+
+/* ---- Zeros --------------------------------------------------------------------------------- */
+
+static bool reads_as_zero(const char *cell, size_t bytes)
+{
+    return cell[0] == 0 && memcmp(cell, cell + 1, bytes - 1) == 0;
+}
+
+/* Takes up to so many, fills them, and returns how many. *zeroed: whether the first was known to
+ * read as zero. */
+static size_t take_and_fill(size_t kind, void **into, size_t most, bool *zeroed)
+{
+    *zeroed = false;
+    size_t count = depot_take(0, kind, into, most, zeroed);
+    assert_in_range(count, 1, most);
+    if (*zeroed)
+        assert_true(reads_as_zero(into[count - 1], duet_kind_bytes(kind)));
+    for (size_t i = 0; i < count; i++)
+        memset(into[i], 0xa5, duet_kind_bytes(kind));
+    return count;
+}
+
+/* Of long cells as of short ones, which share pages: a cell that is said to read as zero does so,
+ * and one that was never handed out, or was purged since, is known to. */
+static void what_was_never_written_is_known(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {48, 1000, BLOCK_BYTES / 2, DUET_MOST_BYTES};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        size_t kind = unused_kind(duet_kind_for(lengths[i]), 2);
+        size_t known = 0, had = 0, all = cells_of_group(kind) * 2;
+        bool zeroed;
+        for (size_t round = 0; round < 400; round++) {
+            size_t few = 1 + random_below(&seed, 3);
+            if (had + few > all || random_below(&seed, 20) == 0) {
+                shuffle(&seed, cells, had);
+                size_t back = random_below(&seed, 3) == 0 ? had : random_below(&seed, had + 1);
+                had -= back;
+                depot_return(kind, cells + had, back);
+                if (random_below(&seed, 2) == 0) {
+                    depots_trim();
+                    spans_trim();
+                }
+                continue;
+            }
+            had += take_and_fill(kind, cells + had, few, &zeroed);
+            known += zeroed;
+        }
+        assert_true(known > 0);
+        depot_return(kind, cells, had);
+        depots_trim();
+        spans_trim();
+        take_and_fill(kind, cells, 1, &zeroed);
+        assert_true(zeroed);
+        take_and_fill(kind, cells + 1, 1, &zeroed);
+        if (duet_kind_bytes(kind) < os_page_bytes() / 2) /* on the page of the first one */
+            assert_false(zeroed);
+        depot_return(kind, cells, 2);
+    }
+}
+
+/* One that begins in a part that has cells in use, and ends in one that was purged. */
+static void what_is_purged_in_part_is_not_known(void **state)
+{
+    (void)state;
+    size_t tried = 0;
+    for (size_t kind = 1; kind < DUET_KINDS; kind++) {
+        size_t part = (size_t)1 << group_part_shift(kind), bytes = duet_kind_bytes(kind);
+        size_t across = (part - 1) / bytes, count = cells_of_group(kind);
+        if (across == 0 || (across + 1) * bytes == part || 2 * part > bytes_of_group(kind) ||
+            !is_unused(kind))
+            continue;
+        struct group *group = take_group(kind, cells);
+        for (size_t i = 0; i < count; i++)
+            cell_fill(cells[i], kind, UINT64_MAX);
+        void *cell = cells[across];
+        depot_return(kind, cells + across, count - across);
+        depots_trim();
+        tried += (group->purged & 3) == 2;
+        bool zeroed = false;
+        assert_int_equal(depot_take(0, kind, &cells[across], 1, &zeroed), 1);
+        assert_ptr_equal(cells[across], cell);
+        assert_false(zeroed);
+        depot_return(kind, cells, across + 1);
+    }
+    if (tried == 0)
+        skip(); /* pages are as large as groups */
+}
+
+static size_t resident_pages(void *start, size_t bytes)
+{
+    unsigned char resident[BLOCK_BYTES / 4096];
+    size_t count = 0;
+    assert_int_equal(mincore(start, bytes, resident), 0);
+    for (size_t page = 0; page < bytes / os_page_bytes(); page++)
+        count += resident[page] & 1;
+    return count;
+}
+
+static bool can_populate(void)
+{
+    size_t page = os_page_bytes();
+    char *probe = os_map(page, page);
+    os_populate(probe, page);
+    bool populated = resident_pages(probe, page) == 1;
+    os_unmap(probe, page);
+    return populated;
+}
+
+/* The first groups get pages as cells are used; those that come later get all at once. */
+static void later_groups_have_their_pages(void **state)
+{
+    (void)state;
+    if (BLOCK_BYTES <= os_page_bytes() || !can_populate())
+        skip();
+    size_t kind = unused_kind(1, BLOCK_BYTES / 256), had = 0;
+    bool one_by_one = false;
+    spans_trim();
+    const struct group *last = NULL;
+    for (size_t groups = 0; groups < 8 && had < MOST_HELD; had++) {
+        assert_int_equal(take_cells(0, kind, &cells[had], 1), 1);
+        const struct group *group = group_of(cells[had], kind, "test");
+        if (group == last)
+            continue;
+        last = group;
+        if (groups++ == 0)
+            one_by_one = resident_pages(group->base, BLOCK_BYTES) <= 1;
+        else if (groups > 2)
+            assert_int_equal(resident_pages(group->base, BLOCK_BYTES),
+                             BLOCK_BYTES / os_page_bytes());
+    }
+    assert_true(one_by_one);
+    depot_return(kind, cells, had);
 }
 
 /* ---- Threads ------------------------------------------------------------------------------- */
@@ -634,7 +770,7 @@ static void exchange_some(uint64_t *random, size_t number)
     size_t kind = thread_kinds[number];
     void *taken[BATCH];
     size_t count =
-        depot_take(random_below(random, DUET_HOMES), kind, taken, 1 + random_below(random, BATCH));
+        take_cells(random_below(random, DUET_HOMES), kind, taken, 1 + random_below(random, BATCH));
     assert_true(count > 0);
     size_t back = 0;
     for (size_t i = 0; i < count; i++) {
@@ -739,7 +875,7 @@ static void no_group_is_lost_between_full_and_returned(void **state)
         if (full)
             depot_return(handed.kind, &cells[1], 1);
         for (size_t i = 0; i < 2; i++) {
-            assert_int_equal(depot_take(0, handed.kind, &cell, 1), 1);
+            assert_int_equal(take_cells(0, handed.kind, &cell, 1), 1);
             assert_ptr_equal(group_of(cell, handed.kind, "test"), group);
             cells[i] = cell;
             while (load_acquire(&handed.cell) != NULL)
@@ -751,6 +887,56 @@ static void no_group_is_lost_between_full_and_returned(void **state)
     depots_check();
     depot_return(handed.kind, cells, count);
     assert_true(is_unused(handed.kind));
+}
+
+/* The same, by a signal handler: far oftener between two instructions of whoever has the lock. */
+#define ALARMS 3000
+#define ALARMS_APART 100 /* us */
+
+static struct handed by_handler;
+static volatile sig_atomic_t alarms;
+
+static void *take_from_handler(void)
+{
+    return __atomic_exchange_n(&by_handler.cell, NULL, __ATOMIC_ACQ_REL);
+}
+
+static void return_in_the_middle(int signal)
+{
+    (void)signal;
+    void *cell = take_from_handler();
+    if (cell != NULL)
+        group_return(group_of(cell, by_handler.kind, "test"), &cell, 1);
+    alarms++;
+}
+
+static void no_group_is_lost_to_who_interrupts(void **state)
+{
+    (void)state;
+    struct sigaction action = {.sa_handler = return_in_the_middle, .sa_flags = SA_RESTART}, before;
+    struct itimerval often = {{0, ALARMS_APART}, {0, ALARMS_APART}}, never = {{0, 0}, {0, 0}};
+    size_t kind = by_handler.kind = unused_kind(DUET_KINDS / 2, 3), count = cells_of_group(kind);
+    struct group *group = take_group(kind, cells);
+    sigaction(SIGALRM, &action, &before);
+    setitimer(ITIMER_REAL, &often, NULL);
+    for (size_t round = 0; alarms < ALARMS; round++) {
+        depot_return(kind, &cells[1], 1);
+        store_release(&by_handler.cell, cells[0]);
+        assert_int_equal(take_cells(0, kind, &cells[1], 1), 1); /* the last, unless it came back */
+        void *left = take_from_handler();
+        if (left == NULL)
+            assert_int_equal(take_cells(0, kind, &left, 1), 1);
+        assert_ptr_equal(group_of(cells[1], kind, "test"), group);
+        assert_ptr_equal(group_of(left, kind, "test"), group);
+        cells[0] = left;
+        if (round % 64 == 0)
+            sched_yield(); /* ThreadSanitizer hands signals on at calls like this */
+    }
+    setitimer(ITIMER_REAL, &never, NULL);
+    sigaction(SIGALRM, &before, NULL);
+    depots_check();
+    depot_return(kind, cells, count);
+    assert_true(is_unused(kind));
 }
 
 int main(void)
@@ -770,8 +956,12 @@ int main(void)
         cmocka_unit_test(what_changes_is_not_purged),
         cmocka_unit_test(a_cell_that_comes_back_twice_stops_the_program),
         cmocka_unit_test(what_is_not_the_start_of_a_cell_stops_the_program),
+        cmocka_unit_test(what_was_never_written_is_known),
+        cmocka_unit_test(what_is_purged_in_part_is_not_known),
+        cmocka_unit_test(later_groups_have_their_pages),
         cmocka_unit_test(threads_share_depots),
         cmocka_unit_test(no_group_is_lost_between_full_and_returned),
+        cmocka_unit_test(no_group_is_lost_to_who_interrupts),
     };
     return cmocka_run_group_tests_name("groups", tests, NULL, NULL);
 }

@@ -28,8 +28,9 @@ static void use_shared_slot(size_t kind, bool take)
     struct cache *cache = cache_of_shared(slot);
     const struct cache_use use = {.cache = cache};
     static void *cell;
+    bool zeroed;
     if (take)
-        cell = cache_alloc_slow(&use, kind);
+        cell = cache_alloc_slow(&use, 0, &kind, &zeroed);
     else
         cache_free_slow(&use, cell, kind);
     assert_non_null(cell);

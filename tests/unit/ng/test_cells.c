@@ -165,6 +165,50 @@ static void every_cell_of_a_group_has_its_index(void **state)
     assert_nothing_is_left();
 }
 
+/* Two live cells of a group, one with the other's index: what is at the pointer is not that one. */
+static void the_index_of_another_cell_is_found_out(void **state)
+{
+    (void)state;
+    struct slot *before = work_in(&context);
+    char *ptrs[2] = {duet_malloc(100), duet_malloc(100)};
+    __asm__("" : "+r"(ptrs[0]), "+r"(ptrs[1])); /* the compiler knows of nothing before them */
+    struct cell cells[2] = {cell_of(ptrs[0]), cell_of(ptrs[1])}, found;
+    assert_ptr_equal(cells[0].group, cells[1].group);
+    const uint8_t code = *header_code(ptrs[0]);
+    *header_code(ptrs[0]) = (uint8_t)((code & ~(unsigned)HEADER_INDEX_MASK) | cells[1].index);
+    assert_false(cell_find(ptrs[0], &found));
+    *header_code(ptrs[0]) = code;
+    assert_true(cell_find(ptrs[0], &found));
+    duet_mfree(ptrs[0]);
+    duet_mfree(ptrs[1]);
+    go_back_to(before);
+}
+
+/* Where many bytes are reserved their number stands at the cell's end: it is none where it is less
+ * than what needs no place there, or more than there is room for. */
+static void a_count_that_cannot_be_is_found_out(void **state)
+{
+    (void)state;
+    struct slot *before = work_in(&context);
+    size_t class = NG_CLASSES - 1, asked = most_of(class) - NG_UNIT;
+    char *ptr = duet_malloc(asked);
+    struct cell cell = cell_of(ptr);
+    size_t bytes = 0;
+    assert_true(cell_nominal(&cell, &bytes));
+    assert_int_equal(bytes, asked);
+    uint32_t *count = reserved_count(cell.end);
+    const uint32_t right = *count;
+    const uint32_t wrong[] = {0, RESERVED_COUNTED - 1, (uint32_t)(cell.end - cell.ptr) + 1,
+                              UINT32_MAX};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        *count = wrong[i];
+        assert_false(cell_nominal(&cell, &bytes));
+    }
+    *count = right;
+    duet_mfree(ptr);
+    go_back_to(before);
+}
+
 /* Of a cell that has just been freed, and of one whose bit is set, nothing is found. */
 static void free_cells_are_not_found(void **state)
 {
@@ -428,11 +472,11 @@ static void assert_changes_by_the_rule(char *ptr, size_t class, size_t length, s
         least_class++;
     bool fits = length <= (size_t)(cell.end - cell.ptr) && bytes < NG_LARGE_BYTES;
     bool changes = fits && least_class + 1 >= class;
-    assert_int_equal(engine_resize(ptr, class, length, align), changes);
+    assert_int_equal(engine_resize(ptr, class, length, align, "test"), changes);
     assert_header_tells(ptr, (struct place){cell.group, cell.index}, changes ? length : before);
     assert_int_equal(engine_usable(ptr, class, "test"), changes ? length : before);
-    assert_true(engine_was_allocated(ptr, class, changes ? length : before, 16));
-    assert_false(engine_was_allocated(ptr, class, (changes ? length : before) + 1, 16));
+    assert_true(engine_was_allocated(ptr, class, changes ? length : before, 16, "test"));
+    assert_false(engine_was_allocated(ptr, class, (changes ? length : before) + 1, 16, "test"));
     assert_ends_are_guarded(ptr, changes ? length : before);
 }
 
@@ -463,6 +507,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_length_is_known_to_the_byte),
         cmocka_unit_test(every_cell_of_a_group_has_its_index),
+        cmocka_unit_test(the_index_of_another_cell_is_found_out),
+        cmocka_unit_test(a_count_that_cannot_be_is_found_out),
         cmocka_unit_test(free_cells_are_not_found),
         cmocka_unit_test(a_cell_that_holds_a_group_is_not_for_its_user),
         cmocka_unit_test(offsets_are_those_of_the_model),

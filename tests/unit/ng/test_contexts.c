@@ -5,6 +5,8 @@
 #include "ng_tests.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <sys/time.h>
 
 #include "os/fault.h"
 #include "os/os.h"
@@ -26,6 +28,18 @@ static void a_process_of_one_thread_has_one_context(void **state)
         const struct group *group = group_at(index);
         if (group != NULL && group->base != NULL && group_class(group) != NG_CLASS_LARGE)
             assert_ptr_equal(group_context(group), (struct context *)slot_thread.current);
+    }
+}
+
+/* Such blocks take what they need from a context, and let it go. */
+static void large_blocks_leave_no_context_held(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        void *block = duet_malloc(3 * NG_LARGE_BYTES);
+        assert_false(slots_is_inside(&ng_contexts));
+        duet_mfree(block);
+        assert_false(slots_is_inside(&ng_contexts));
     }
 }
 
@@ -232,6 +246,82 @@ static void a_free_while_another_thread_stays_in_the_context_is_deferred(void **
     assert_nothing_is_left();
 }
 
+#define KEPT 128
+#define ALARMS 3000
+#define ALARMS_APART 100 /* us */
+
+static char *for_handler; /* a cell; NULL: it is freed */
+static volatile sig_atomic_t alarms;
+
+static char *take_from_handler(void)
+{
+    return __atomic_exchange_n(&for_handler, NULL, __ATOMIC_ACQ_REL);
+}
+
+static void free_in_a_handler(int signal)
+{
+    (void)signal;
+    duet_mfree(take_from_handler());
+    alarms++;
+}
+
+static void *wait_for_the_end(void *unused)
+{
+    pthread_barrier_wait(&guest.barrier);
+    return unused;
+}
+
+/* One of the thread, and one of a handler that interrupts it: as by two threads, but far oftener
+ * between two instructions. */
+static void free_both(char *one, char *other)
+{
+    struct cell first = cell_of(one), second = cell_of(other);
+    store_release(&for_handler, other);
+    duet_mfree(one);
+    duet_mfree(take_from_handler());
+    allocate_slowly(); /* does what was deferred */
+    assert_false(is_out(first.group, first.index));
+    assert_false(is_out(second.group, second.index));
+}
+
+/* Cells of groups that stay, since others of theirs are in use. */
+static void no_free_is_lost_to_one_that_interrupts_it(void **state)
+{
+    (void)state;
+    struct sigaction action = {.sa_handler = free_in_a_handler, .sa_flags = SA_RESTART}, kept;
+    struct itimerval often = {{0, ALARMS_APART}, {0, ALARMS_APART}}, never = {{0, 0}, {0, 0}};
+    struct slot *before = work_in(&context);
+    char *cells[KEPT];
+    pthread_t thread; /* since a process of one thread frees in another way; it gets no signals */
+    sigset_t all, before_it;
+    assert_int_equal(pthread_barrier_init(&guest.barrier, NULL, 2), 0);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_it);
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_the_end, NULL), 0);
+    pthread_sigmask(SIG_SETMASK, &before_it, NULL);
+    for (size_t i = 0; i < KEPT; i++)
+        cells[i] = duet_malloc(CELL_BYTES);
+    for (size_t i = 0; i < KEPT; i += 2)
+        duet_mfree(cells[i]);
+    sigaction(SIGALRM, &action, &kept);
+    setitimer(ITIMER_REAL, &often, NULL);
+    for (size_t round = 0; alarms < ALARMS; round++) {
+        char *one = duet_malloc(CELL_BYTES);
+        free_both(one, duet_malloc(CELL_BYTES));
+        if (round % 64 == 0)
+            sched_yield(); /* ThreadSanitizer hands signals on at calls like this */
+    }
+    setitimer(ITIMER_REAL, &never, NULL);
+    sigaction(SIGALRM, &kept, NULL);
+    pthread_barrier_wait(&guest.barrier);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    pthread_barrier_destroy(&guest.barrier);
+    for (size_t i = 1; i < KEPT; i += 2)
+        duet_mfree(cells[i]);
+    go_back_to(before);
+    assert_nothing_is_left();
+}
+
 /* ---- After a fork ---------------------------------------------------------------------------- */
 
 #define BLOCKS 2000
@@ -334,20 +424,39 @@ static void a_context_is_made_anew_from_its_metas(void **state)
     }
 }
 
+#define ONE_REQUEST 60000 /* bytes that have a mapping of their own, too short for their class */
+
+/* The thread that it was made for vanished before it took the cell. */
+static void what_was_made_for_one_request_serves_no_other(void **state)
+{
+    (void)state;
+    size_t class = ng_class_for(ONE_REQUEST);
+    assert_int_equal(group_take_cell(&context, class, ONE_REQUEST), 0);
+    struct group *group = context.active[class];
+    assert_true(group_is_for_one_use(group));
+    store_relaxed(&group->avail, 1);
+    group_rebuild(&context);
+    assert_int_equal(group_take_present_cell(&context, class), -1);
+    ng_check_context(&context);
+    free_cell(group, 0);
+    assert_nothing_is_left();
+}
+
 /* ---- Mappings that stay ---------------------------------------------------------------------- */
 
 enum refusal { UNMAPPING, UNMAPPING_AND_PURGING };
 
-/* Unmapping comes first, and purging after it. */
 static void refuse(enum refusal refusal)
 {
-    fault_calls = 1;
-    fault_every = refusal == UNMAPPING ? 2 : 1;
+    const struct fault_plan all = {.every = 1};
+    fault_set(FAULT_UNMAP, all);
+    if (refusal == UNMAPPING_AND_PURGING)
+        fault_set(FAULT_ADVISE, all);
 }
 
 static void refuse_nothing(void)
 {
-    fault_every = 0;
+    fault_set_all((struct fault_plan){0});
 }
 
 /* The group that a mapping has become; NULL: there is none. */
@@ -476,15 +585,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_process_of_one_thread_has_one_context),
+        cmocka_unit_test(large_blocks_leave_no_context_held),
         /* While there is one thread: the contexts are verified down to every header. */
         cmocka_unit_test(a_free_in_the_middle_of_an_operation_is_deferred),
         cmocka_unit_test(so_is_that_of_a_cell_handed_out_farther_on),
         cmocka_unit_test(many_deferred_frees_are_all_done),
         cmocka_unit_test(a_context_is_made_anew_from_its_metas),
+        cmocka_unit_test(what_was_made_for_one_request_serves_no_other),
         cmocka_unit_test(what_is_not_unmapped_serves_until_it_is),
         cmocka_unit_test(what_a_trim_cannot_unmap_is_not_lost),
         cmocka_unit_test(cells_go_back_to_the_context_that_made_them),
         cmocka_unit_test(a_free_while_another_thread_stays_in_the_context_is_deferred),
+        cmocka_unit_test(no_free_is_lost_to_one_that_interrupts_it),
         /* Again, since with locks the ways are others. */
         cmocka_unit_test(a_free_in_the_middle_of_an_operation_is_deferred),
         cmocka_unit_test(many_deferred_frees_are_all_done),

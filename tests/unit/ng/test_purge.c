@@ -1,5 +1,6 @@
 /*
- * The option `purge`: whole pages of a cell go back as it is freed, and only with it.
+ * The option `purge`: whole pages of a cell go back as it is freed, and only with it. And what a
+ * trim purges.
  */
 #include "unit.h"
 
@@ -46,10 +47,35 @@ static void only_with_the_option(void **state)
     ng_purge = false;
 }
 
+/* Of every length that fills a cell: the pages of one that is free end before the header of the
+ * next, which lies in its last bytes. */
+static void a_trim_spares_what_lies_behind_free_cells(void **state)
+{
+    (void)state;
+    unsigned char *cells[CELLS];
+    for (size_t class = 0; class < NG_CLASSES; class++) {
+        size_t bytes = min_size(ng_class_bytes(class) - NG_HEADER_BYTES, NG_LARGE_BYTES - 1);
+        for (size_t i = 0; i < CELLS; i++) {
+            cells[i] = duet_malloc(bytes);
+            assert_non_null(cells[i]);
+            memset(cells[i], 0xa5, bytes);
+        }
+        for (size_t i = 0; i < CELLS; i += 2)
+            duet_mfree(cells[i]);
+        duet_trim();
+        for (size_t i = 1; i < CELLS; i += 2) {
+            assert_int_equal(duet_usable_size(cells[i]), bytes);
+            assert_true(cells[i][0] == 0xa5 && memcmp(cells[i], cells[i] + 1, bytes - 1) == 0);
+            duet_mfree(cells[i]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_with_the_option),
+        cmocka_unit_test(a_trim_spares_what_lies_behind_free_cells),
     };
     return cmocka_run_group_tests_name("purge", tests, NULL, NULL);
 }

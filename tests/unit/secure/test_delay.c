@@ -1,0 +1,141 @@
+/*
+ * What is freed waits, and comes back in another order: over cells of several lengths, each malloc
+ * is looked up among the frees before it.
+ */
+#include "unit.h"
+
+#include "duet.h"
+#include "engine.h"
+#include "heap/heap.h"
+
+#define FREES 20000
+#define HELD 1000
+
+static void *freed[FREES];
+
+/* How many frees ago it was freed; 0: not yet. */
+static size_t frees_since(const void *cell, size_t count)
+{
+    for (size_t ago = 1; ago <= count; ago++)
+        if (freed[count - ago] == cell)
+            return ago;
+    return 0;
+}
+
+/* The least number of frees from that of a cell until it is handed out again, and how many cells
+ * come as far behind the one before them as that one did: in order, or in the reverse one. */
+struct seen {
+    size_t least;
+    size_t again;
+    size_t in_order;
+};
+
+static struct seen replace_over_and_over(size_t length, size_t frees)
+{
+    struct seen seen = {.least = FREES};
+    size_t last = 0, step = 0;
+    for (size_t count = 0; count < frees; count++) {
+        void *cell = duet_malloc(length);
+        assert_non_null(cell);
+        size_t ago = frees_since(cell, count);
+        if (ago > 0) {
+            seen.least = min_size(seen.least, ago);
+            seen.again++;
+            seen.in_order += ago - last == step;
+            step = ago - last;
+            last = ago;
+        }
+        freed[count] = cell;
+        duet_mfree(cell);
+    }
+    return seen;
+}
+
+static void what_is_freed_waits_and_comes_in_another_order(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t length, least, frees;
+    } cases[] = {
+        {24, 4, FREES},
+        {100, 4, FREES},
+        {1000, 4, FREES},
+        {DUET_TINY ? 2000 : 5000, 2, FREES / 4},
+        {DUET_MOST_BYTES - SEAL_BYTES, 2, FREES / 20},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct seen seen = replace_over_and_over(cases[i].length, cases[i].frees);
+        assert_true(seen.least >= cases[i].least);
+        assert_true(seen.again > cases[i].frees / 2);
+        assert_true(seen.in_order < seen.again / 2);
+    }
+}
+
+/* Where each cell of one round of allocations comes in the next one. */
+static void round_of_allocations(void *cells[HELD], void *const before[HELD], size_t came[HELD])
+{
+    for (size_t i = 0; i < HELD; i++) {
+        cells[i] = duet_malloc(200);
+        came[i] = HELD;
+        for (size_t j = 0; j < HELD && before != NULL; j++)
+            if (before[j] == cells[i])
+                came[i] = j;
+    }
+    for (size_t i = 0; i < HELD; i++)
+        duet_mfree(cells[i]);
+}
+
+/* By a rule, each time they would come in the same order, seen from the time before. */
+static void the_order_is_by_chance(void **state)
+{
+    (void)state;
+    static void *first[HELD], *second[HELD], *third[HELD];
+    static size_t came[HELD], comes[HELD];
+    round_of_allocations(first, NULL, came);
+    round_of_allocations(second, first, came);
+    round_of_allocations(third, second, comes);
+    size_t same = 0, again = 0;
+    for (size_t i = 0; i < HELD; i++) {
+        again += came[i] < HELD && comes[i] < HELD;
+        same += came[i] < HELD && came[i] == comes[i];
+    }
+    assert_true(again > HELD / 4);
+    assert_true(same < again / 4);
+}
+
+static size_t cells_in_use(void)
+{
+    struct engine_count count;
+    engine_count(&count);
+    return count.cells;
+}
+
+/* It counts as free, and a trim lets it out. */
+static void what_waits_is_free(void **state)
+{
+    (void)state;
+    heap_trim();
+    struct engine_count before, after;
+    size_t used = cells_in_use();
+    engine_count(&before);
+    void *cells[HELD];
+    for (size_t i = 0; i < HELD; i++)
+        cells[i] = duet_malloc(3000);
+    assert_int_equal(cells_in_use(), used + HELD);
+    for (size_t i = 0; i < HELD; i++)
+        duet_mfree(cells[i]);
+    assert_int_equal(cells_in_use(), used);
+    heap_trim();
+    engine_count(&after);
+    assert_true(after.free_bytes <= before.free_bytes + BLOCK_BYTES * 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_freed_waits_and_comes_in_another_order),
+        cmocka_unit_test(the_order_is_by_chance),
+        cmocka_unit_test(what_waits_is_free),
+    };
+    return cmocka_run_group_tests_name("delay", tests, NULL, NULL);
+}
