@@ -32,17 +32,26 @@ run: build
 
 test:
 	@scripts/need build test
-	@scripts/flavour release -LE soak
+	@scripts/flavour release -LE torture
 
-soak:
+torture:
 	@scripts/need build test check
-	@scripts/flavour release -L soak
-	@for flavour in checked tiny asan tsan; do \
-	    scripts/flavour $$flavour -L 'soak|once' || exit; done
-	@scripts/flavour rwlock -L 'soak|once' -R '^ng\.'
+	@scripts/torture
 
 check:
 	@.ci/run check
+
+coverage:
+	@scripts/need build test check
+	@scripts/coverage
+
+fuzz:
+	@scripts/need build check
+	@scripts/fuzz
+
+mutations:
+	@scripts/need build test check
+	@scripts/check-mutations
 
 peers:
 	@scripts/need peers
@@ -75,13 +84,16 @@ help:
 	@echo 'make run [PROG="..."]   run PROG on duet and print what its heap did; default: gcc'
 	@echo '         [ENGINE=$(ENGINE)]   ... on this engine, of: $(engines)'
 	@echo 'make test               build and pass all tests, but for the long ones'
-	@echo 'make soak               the long tests, and what CI runs in one flavour alone, on every'
-	@echo '                        flavour (some twenty minutes each)'
+	@echo 'make torture            the long tests, and what CI runs in one flavour alone, on every'
+	@echo '                        flavour (an hour), and a table of what was run'
 	@echo 'make check              what CI checks beyond: format, layers, every flavour'
+	@echo 'make coverage           which lines of src/ the tests run, and why the others do not'
+	@echo 'make fuzz               ten CPU minutes of fuzzing for each target'
+	@echo 'make mutations          hand-made faults, one at a time: the tests find each (ten minutes)'
 	@echo 'make peers              install the allocators that Debian has, to compare duet with'
 	@echo 'make bench              measure all of them, for an hour, and refresh docs/benchmarks.md'
 	@echo '     [BENCH="--quick"]  ... or what these words for duet bench say, and refresh nothing'
 	@echo 'make install [PREFIX=/usr/local] [DESTDIR=]'
 	@echo 'make clean'
 
-.PHONY: all build run test soak check peers bench install clean help
+.PHONY: all build run test torture check coverage fuzz mutations peers bench install clean help

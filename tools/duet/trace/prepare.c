@@ -229,6 +229,8 @@ static bool leave_place(struct preparation *all, struct vacancy vacancy)
 
 static bool leave_places(struct preparation *all, struct thread *thread, uint32_t count)
 {
+    if (count == 0) /* perhaps there is not even an array */
+        return true;
     for (uint32_t i = 0; i < count; i++) {
         if (!leave_place(all, thread->kept[i]))
             return false;
