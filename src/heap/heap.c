@@ -127,6 +127,8 @@ void heap_start(const struct heap_options *options)
 void heap_end(void)
 {
     count_end();
+    engine_end();
+    large_end();
 }
 
 /* ---- Allocating and freeing -------------------------------------------------------------- */

@@ -513,6 +513,29 @@ static void write_to_a_freed_large_block(void)
     *(volatile unsigned char *)opaque(block + 5000) = 'A';
 }
 
+/* What nobody comes upon any more is found as the process ends. */
+static void end_after_a_write_to_a_freed_cell(void)
+{
+    unsigned char *cell = cell_among_others(100);
+    free(cell);
+    memset(opaque(accuse(cell) + 50), 'A', 8);
+    exit(0);
+}
+
+static void *do_nothing_in_thread(void *unused)
+{
+    do_nothing();
+    return unused;
+}
+
+static void end_after_a_write_to_a_freed_cell_with_threads(void)
+{
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, do_nothing_in_thread, NULL) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+    end_after_a_write_to_a_freed_cell();
+}
+
 /* Found out when the cell is to be handed out again, though its pages went in between. */
 static void write_to_a_freed_cell_without_pages(void)
 {
@@ -574,6 +597,18 @@ static void free_of_a_big_cell_after_a_byte_too_many(void)
 static void free_of_a_large_block_after_a_byte_too_many(void)
 {
     free(overflow(((size_t)10 << 20) + 1000, 1));
+}
+
+static void end_after_a_byte_too_many(void)
+{
+    accuse(overflow(100, 1));
+    exit(0);
+}
+
+static void end_after_a_byte_too_many_in_a_large_block(void)
+{
+    accuse(overflow(1000001, 1));
+    exit(0);
 }
 
 static void free_after_a_byte_where_there_is_none(void)
@@ -821,6 +856,10 @@ static const struct misuse misuses[] = {
      "realloc", NULL, NULL, BEHIND, BEHIND},
     {"a byte too many, found by asking for the size", usable_size_after_a_byte_too_many,
      "malloc_usable_size", NULL, NULL, BEHIND, BEHIND},
+    {"a byte too many, found at the end", end_after_a_byte_too_many, "exit", NULL, NULL, NULL,
+     BEHIND},
+    {"a byte too many, large block, found at the end", end_after_a_byte_too_many_in_a_large_block,
+     "exit", NULL, NULL, NULL, BEHIND},
     {"a byte before a cell", free_of_the_cell_before_an_underflow, "free", NULL, NULL, NULL,
      BEHIND},
     {"a page behind a large block", write_a_page_behind_a_large_block, NULL, NULL, NULL, NULL,
@@ -836,6 +875,10 @@ static const struct misuse misuses[] = {
      WRITTEN},
     {"into a freed cell whose pages went", write_to_a_freed_cell_without_pages, "malloc", NULL,
      NULL, NULL, WRITTEN},
+    {"into a freed cell, found at the end", end_after_a_write_to_a_freed_cell, "exit", NULL, NULL,
+     NULL, WRITTEN},
+    {"into a freed cell, found at the end of threads",
+     end_after_a_write_to_a_freed_cell_with_threads, "exit", NULL, NULL, NULL, WRITTEN},
     {"into a freed large block", write_to_a_freed_large_block, NULL, NULL, FAULTS, FAULTS, FAULTS},
     {"reading a freed cell", read_a_freed_small_cell, NULL, NULL, NULL, NULL, HARMLESS},
     {"reading a freed big cell", read_a_freed_big_cell, NULL, NULL, NULL, FAULTS,

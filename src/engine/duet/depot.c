@@ -471,11 +471,27 @@ void depots_count(struct depots_count *count)
     homes_release(held);
 }
 
-static void check_group(struct group *group, void *context)
+struct visit_held {
+    unsigned held; /* homes, a bit each */
+    void (*visit)(struct group *group);
+};
+
+static void visit_if_held(struct group *group, void *context)
 {
-    const unsigned *held = context; /* homes, a bit each */
-    if ((*held >> group->home & 1) == 0)
-        return;
+    const struct visit_held *held = context;
+    if ((held->held >> group->home & 1) != 0)
+        held->visit(group);
+}
+
+void depots_visit(void (*visit)(struct group *group))
+{
+    struct visit_held held = {.held = homes_take(), .visit = visit};
+    groups_visit(visit_if_held, &held);
+    homes_release(held.held);
+}
+
+static void check_group(struct group *group)
+{
     size_t free_cells = 0;
     for (size_t word = 0; word < group->words; word++) {
         uint64_t avail = group_avail(group)[word];
@@ -496,9 +512,7 @@ static void check_group(struct group *group, void *context)
 
 void depots_check(void)
 {
-    unsigned held = homes_take();
-    groups_visit(check_group, &held);
-    homes_release(held);
+    depots_visit(check_group);
 }
 
 void depots_fork_prepare(void)

@@ -46,6 +46,9 @@ struct depots_count {
 };
 void depots_count(struct depots_count *count);
 
+/* Each group whose home's lock is to be had, which is held meanwhile. */
+void depots_visit(void (*visit)(struct group *group));
+
 /* Every invariant of all groups; stops the program where one is broken. */
 void depots_check(void);
 

@@ -214,6 +214,14 @@ void cells_give(void *cell, size_t kind)
     leave(&entered);
 }
 
+void cells_visit_groups(void (*visit)(struct group *group))
+{
+    begin_operation();
+    sweep_to_groups();
+    depots_visit(visit);
+    end_operation();
+}
+
 bool engine_trim(void)
 {
     begin_operation();

@@ -110,4 +110,9 @@ static inline bool engine_resize(void *cell, size_t class, size_t length, size_t
            duet_fits(length, engine_class_bytes(class));
 }
 
+/* What is to be done as the process ends: nothing. */
+static inline void engine_end(void)
+{
+}
+
 #endif

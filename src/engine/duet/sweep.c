@@ -147,13 +147,12 @@ void sweep_fork_child(void)
         latch_renew(&sweeper);
 }
 
-static bool drain_everything(void)
+static void drain_everything(void)
 {
     cpus_visit(&duet_cpus, NULL, drain_cpu, NULL);
     bound_visit(&duet_bound, NULL, drain_bound, NULL);
     slots_visit(&duet_shared, drain_shared, NULL);
     empty_shelves(false);
-    return depots_trim();
 }
 
 /* One at a time; who comes while another thread is at it has what that one returns. */
@@ -161,7 +160,16 @@ bool sweep_everything(void)
 {
     if (!latch_try_for(&sweeper, ROUNDS_OF_PATIENCE))
         return !latch_is_own(&sweeper);
-    bool trimmed = drain_everything();
+    drain_everything();
+    bool trimmed = depots_trim();
     latch_release(&sweeper);
     return trimmed;
+}
+
+void sweep_to_groups(void)
+{
+    if (!latch_try_for(&sweeper, ROUNDS_OF_PATIENCE))
+        return;
+    drain_everything();
+    latch_release(&sweeper);
 }

@@ -32,4 +32,8 @@ void sweep_fork_child(void);
 /* All that is idle or not, at once: front to back. Says whether anything went back to the OS. */
 bool sweep_everything(void);
 
+/* What lies in magazines and on shelves goes back to the groups, and stays there, unless somebody
+ * is in the way. */
+void sweep_to_groups(void);
+
 #endif

@@ -207,4 +207,9 @@ static inline void engine_tick(void)
 {
 }
 
+/* What is to be done as the process ends: nothing. */
+static inline void engine_end(void)
+{
+}
+
 #endif

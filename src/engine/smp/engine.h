@@ -235,4 +235,9 @@ static inline void engine_tick(void)
 {
 }
 
+/* What is to be done as the process ends: nothing. */
+static inline void engine_end(void)
+{
+}
+
 #endif

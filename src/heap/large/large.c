@@ -7,6 +7,7 @@
 #include "base/config.h"
 #include "base/fatal.h"
 #include "base/lock.h"
+#include "base/thread.h"
 #include "large_guard.h"
 #include "large_memory.h"
 #include "os/os.h"
@@ -96,10 +97,15 @@ static char *entry_of(const struct large *large)
     return large->start - ((uintptr_t)large->start & (BLOCK_BYTES - 1));
 }
 
+static void enter_in_table(const struct large *large)
+{
+    table_set(entry_of(large), 1, TABLE_LARGE, large->head.index);
+}
+
 static void publish(struct large *large)
 {
     store_release(&large->state, (uint32_t)LARGE_LIVE);
-    table_set(entry_of(large), 1, TABLE_LARGE, large->head.index);
+    enter_in_table(large);
 }
 
 static void hide(const struct large *large)
@@ -170,8 +176,19 @@ static bool return_memory(const struct large *large)
     if (is_mapping(large))
         return os_unmap(large->start, mapped_for(large->length));
     large_guard_close(large->start, large->length);
-    large_memory_give(large->memory);
+    struct large_memory *memory = large_guard_wait(large->memory);
+    if (memory != NULL)
+        large_memory_give(memory);
     return true;
+}
+
+/* Says whether anything has waited. */
+static bool return_waiting(void)
+{
+    bool any = false;
+    for (struct large_memory *memory; (memory = large_guard_end_wait()) != NULL; any = true)
+        large_memory_give(memory);
+    return any;
 }
 
 static void give_back_untouched(const struct large *large)
@@ -318,8 +335,21 @@ bool large_trim(void)
         else
             add_stuck(large);
     }
+    returned |= return_waiting();
     bool source = large_memory_trim();
     return returned || source;
+}
+
+/* A block that a signal handler has interrupted is claimed, or not live yet. */
+void large_end(void)
+{
+    if (large_guard_bytes() == 0 || !thread_is_alone())
+        return;
+    for (uint32_t index = 1; index <= meta_last(&records); index++) {
+        const struct large *large = (const struct large *)meta_at(&records, index);
+        if (large != NULL && load_relaxed(&large->state) == LARGE_LIVE)
+            check_seal(large, "exit");
+    }
 }
 
 size_t large_bytes(const void *ptr, const char *call)
@@ -412,7 +442,7 @@ static bool move_to(struct large *large, char *target, size_t new_length)
     if (moved)
         large->start = target;
     large_guard_install(large->start + (moved ? new_length : large->length));
-    publish(large);
+    enter_in_table(large);
     return moved;
 }
 
@@ -444,7 +474,7 @@ static bool copy_claimed(struct large *large, size_t new_length, size_t align, s
     large->start = target.start;
     large->memory = target.memory;
     note_length(large, new_length, asked);
-    publish(large);
+    enter_in_table(large);
     return true;
 }
 

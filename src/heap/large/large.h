@@ -44,6 +44,9 @@ void *large_remap(void *ptr, size_t new_length, size_t align, bool may_copy, con
  * anything. */
 bool large_trim(void);
 
+/* As the process ends: a last look at the seals, where there are any and no other thread is. */
+void large_end(void);
+
 struct large_count {
     size_t blocks;
     size_t bytes;

@@ -7,6 +7,7 @@
 #include "duet.h"
 #include "engine.h"
 #include "heap/heap.h"
+#include "os/os.h"
 
 #define FREES 20000
 #define HELD 1000
@@ -130,12 +131,35 @@ static void what_waits_is_free(void **state)
     assert_true(after.free_bytes <= before.free_bytes + BLOCK_BYTES * 4);
 }
 
+/* As many others are freed before the addresses of a large block come again; a trim lets them
+ * go. */
+static void large_blocks_wait(void **state)
+{
+    (void)state;
+    const size_t length = 300000, frees = 100;
+    size_t least = frees;
+    for (size_t count = 0; count < frees; count++) {
+        void *block = duet_malloc(length);
+        assert_non_null(block);
+        size_t ago = frees_since(block, count);
+        if (ago > 0)
+            least = min_size(least, ago);
+        freed[count] = block;
+        duet_mfree(block);
+    }
+    assert_in_range(least, 8, frees - 1);
+    size_t held = os_held_bytes();
+    heap_trim();
+    assert_true(os_held_bytes() + 8 * length <= held);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_freed_waits_and_comes_in_another_order),
         cmocka_unit_test(the_order_is_by_chance),
         cmocka_unit_test(what_waits_is_free),
+        cmocka_unit_test(large_blocks_wait),
     };
     return cmocka_run_group_tests_name("delay", tests, NULL, NULL);
 }

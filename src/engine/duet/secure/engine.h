@@ -171,4 +171,7 @@ bool engine_was_allocated(const void *cell, size_t class, size_t length, size_t 
                           const char *call);
 bool engine_resize(void *cell, size_t class, size_t length, size_t align, const char *call);
 
+/* The last look (inspect.c). */
+void engine_end(void);
+
 #endif

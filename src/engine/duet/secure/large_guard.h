@@ -3,7 +3,8 @@
  * The contract is that of heap/large/unguarded/large_guard.h.
  *
  * What is given back is inaccessible at once where the kernel has marks for that (guard.h); else it
- * is cleared, and there are no guards but the seals.
+ * is cleared, and there are no guards but the seals. Its addresses wait until a few others were
+ * given back, too; by then there is no memory behind them.
  */
 #ifndef DUET_ENGINE_DUET_SECURE_LARGE_GUARD_H
 #define DUET_ENGINE_DUET_SECURE_LARGE_GUARD_H
@@ -16,6 +17,8 @@
 #include "engine/duet/guard.h"
 #include "engine/duet/secure/seal.h"
 #include "os/os.h"
+
+struct large_memory;
 
 static inline size_t large_guard_bytes(void)
 {
@@ -74,5 +77,8 @@ static inline bool large_guard_is_sealed(const char *start, size_t asked, size_t
     uint64_t pattern = large_seal(start);
     return memcmp(start + asked, &pattern, large_seal_bytes(asked, room)) == 0;
 }
+
+struct large_memory *large_guard_wait(struct large_memory *memory);
+struct large_memory *large_guard_end_wait(void);
 
 #endif

@@ -113,6 +113,7 @@ ALWAYS_INLINE void seal_write(void *cell, size_t kind, const struct seal *seal)
 {
     uint64_t word = seal_word_for(cell, seal, kind), pattern = seal_pattern(word);
     memcpy((char *)cell + seal->length, &pattern, sizeof pattern);
+    fence_signal();
     store_relaxed(seal_word(cell, kind), word);
 }
 

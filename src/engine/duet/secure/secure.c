@@ -5,6 +5,7 @@
 #include "base/fatal.h"
 #include "base/random.h"
 #include "engine/duet/group.h"
+#include "engine/duet/secure/pages.h"
 #include "os/os.h"
 
 uint64_t seal_secret, seal_multiplier;
@@ -20,83 +21,25 @@ void seal_begin(void)
     store_release(&seal_multiplier, (secret ^ secret >> 32) | 1);
 }
 
-/* ---- Zeros ------------------------------------------------------------------------------- */
-
-static bool are_all_zeros(const void *start, size_t bytes)
-{
-    zeros_pair even = {0, 0}, odd = {0, 0};
-    const zeros_pair *pair = start;
-    for (; bytes >= 4 * sizeof *pair; bytes -= 4 * sizeof *pair, pair += 4) {
-        even |= pair[0] | pair[2];
-        odd |= pair[1] | pair[3];
-    }
-    for (; bytes > 0; bytes -= sizeof *pair)
-        even |= *pair++;
-    even |= odd;
-    return (even[0] | even[1]) == 0;
-}
-
 /* ---- Pages that are not there ------------------------------------------------------------ */
-
-/* To read a page that is not there yet would bring one, and to write to it then another; so it is
- * asked which are there, where some may not be. One that is not there reads as zero, unless
- * somebody has written to it while it was free, and it lies in swap space since. */
-
-/* Those that some bytes of a cell lie in. */
-struct pages {
-    const char *first, *end; /* the first page, and the end of the bytes */
-    size_t page_bytes;
-    unsigned char there[DUET_MOST_BYTES / PAGE_LEAST_BYTES + 2];
-};
-
-/* Where the kernel does not tell, all are there. */
-static void look_for_pages(struct pages *pages, const char *start, size_t bytes)
-{
-    pages->page_bytes = os_page_bytes();
-    pages->first = (const char *)round_down((uintptr_t)start, pages->page_bytes);
-    pages->end = start + bytes;
-    size_t length = round_up((size_t)(pages->end - pages->first), pages->page_bytes);
-    if (!os_look_for_pages(pages->first, length, pages->there))
-        memset(pages->there, 1, sizeof pages->there);
-}
-
-/* The bytes from `at` on that lie in pages that are all there, or all not. */
-static size_t run_of_pages(const struct pages *pages, const char *at, bool *there)
-{
-    size_t number = (size_t)(at - pages->first) / pages->page_bytes;
-    *there = pages->there[number] & 1;
-    const char *end;
-    do
-        end = pages->first + ++number * pages->page_bytes;
-    while (end < pages->end && (pages->there[number] & 1) == *there);
-    return (size_t)((end < pages->end ? end : pages->end) - at);
-}
 
 COLD static bool are_all_zeros_in_pages(const char *start, size_t bytes, bool *sparse)
 {
     struct pages pages;
-    bool there;
-    size_t run;
-    look_for_pages(&pages, start, bytes);
-    for (const char *at = start; at < pages.end; at += run) {
-        run = run_of_pages(&pages, at, &there);
-        if (there && !are_all_zeros(at, run))
-            return false;
-        *sparse |= !there;
-    }
-    return true;
+    pages_look(&pages, start, bytes);
+    return pages_are_zeros(&pages, start, bytes, sparse);
 }
 
 /* So many pages that are not there are worth to be asked for, each time the cell is used; fewer are
  * brought, by clearing them. */
 #define PAGES_WORTH_A_CALL 4
 
-static bool is_worth_a_call(const struct pages *pages, const char *start)
+static bool is_worth_a_call(const struct pages *pages, const char *start, const char *end)
 {
     size_t missing = 0, run;
     bool there;
-    for (const char *at = start; at < pages->end; at += run) {
-        run = run_of_pages(pages, at, &there);
+    for (const char *at = start; at < end; at += run) {
+        run = pages_run(pages, at, end, &there);
         missing += there ? 0 : run;
     }
     return missing >= PAGES_WORTH_A_CALL * pages->page_bytes;
@@ -123,13 +66,14 @@ COLD static bool clear_pages(char *start, size_t bytes)
     struct pages pages;
     bool there;
     size_t run;
-    look_for_pages(&pages, start, bytes);
-    if (!is_worth_a_call(&pages, start)) {
+    char *end = start + bytes;
+    pages_look(&pages, start, bytes);
+    if (!is_worth_a_call(&pages, start, end)) {
         memset(start, 0, bytes);
         return false;
     }
-    for (char *at = start; at < pages.end; at += run) {
-        run = run_of_pages(&pages, at, &there);
+    for (char *at = start; at < end; at += run) {
+        run = pages_run(&pages, at, end, &there);
         if (there)
             memset(at, 0, run);
         else
@@ -152,7 +96,7 @@ ALWAYS_INLINE bool are_all_zeros_of_any(const void *cell, size_t kind, bool *spa
     struct group *group = group_with_sparse(cell, kind, "malloc");
     if (unlikely(group != NULL) && group_take_sparse(group, cell))
         return are_all_zeros_in_pages(cell, bytes, sparse);
-    return are_all_zeros(cell, bytes);
+    return zeros_are_all_long(cell, bytes);
 }
 
 ALWAYS_INLINE void put_zeros_in_any(void *cell, size_t kind, size_t bytes, bool sparse)
@@ -276,6 +220,8 @@ bool engine_resize(void *cell, size_t class, size_t length, size_t align, const 
     if (secure_kind_for(length, align) != kind &&
         !(length <= DUET_MOST_BYTES && duet_fits(length + SEAL_BYTES, duet_kind_bytes(kind))))
         return false;
+    store_relaxed(seal_word(cell, kind), (uint64_t)0); /* who interrupts us finds no seal */
+    fence_signal();
     size_t kept = min_size(found.length, length);
     memset((char *)cell + kept, 0, seal_covered_bytes(kind, &found) - kept);
     found.length = length;

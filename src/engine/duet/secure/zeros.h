@@ -27,6 +27,21 @@ ALWAYS_INLINE bool zeros_are_all(const void *cell, size_t bytes)
     return (any[0] | any[1]) == 0;
 }
 
+/* Of a longer one, or of a part of it: two halves of a line at a time. */
+static inline bool zeros_are_all_long(const void *start, size_t bytes)
+{
+    zeros_pair even = {0, 0}, odd = {0, 0};
+    const zeros_pair *pair = start;
+    for (; bytes >= 4 * sizeof *pair; bytes -= 4 * sizeof *pair, pair += 4) {
+        even |= pair[0] | pair[2];
+        odd |= pair[1] | pair[3];
+    }
+    for (; bytes > 0; bytes -= sizeof *pair)
+        even |= *pair++;
+    even |= odd;
+    return (even[0] | even[1]) == 0;
+}
+
 /* The first bytes of a short cell, or more. */
 ALWAYS_INLINE void zeros_put(void *cell, size_t bytes)
 {

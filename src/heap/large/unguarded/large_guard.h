@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct large_memory;
+
 /* Of each block; whole pages. 0: there are no guards. */
 static inline size_t large_guard_bytes(void)
 {
@@ -60,6 +62,18 @@ static inline bool large_guard_is_sealed(const char *start, size_t asked, size_t
 {
     (void)start, (void)asked, (void)room;
     return true;
+}
+
+/* Memory of the source that was given back, and closed: returns what is to go back to it now, this
+ * or another that has waited for long; NULL: none. And what still waits, one after the other. */
+static inline struct large_memory *large_guard_wait(struct large_memory *memory)
+{
+    return memory;
+}
+
+static inline struct large_memory *large_guard_end_wait(void)
+{
+    return NULL;
 }
 
 #endif

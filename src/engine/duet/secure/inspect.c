@@ -1,0 +1,46 @@
+/*
+ * A last look, as the process ends, for what nobody has come upon: all that is free must read as
+ * zero still. Where no other thread can be in the middle of anything, so must the seals of all that
+ * is in use be whole, as far as there is one: a cell's word is zero while it is sealed, resized or
+ * freed, and a signal handler may have ended the process then.
+ */
+#include "base/fatal.h"
+#include "engine/duet/group.h"
+#include "engine/duet/secure/engine.h"
+#include "engine/duet/secure/pages.h"
+
+static void inspect_free_cell(const struct pages *pages, const char *cell, size_t bytes)
+{
+    bool sparse = false;
+    if (!pages_are_zeros(pages, cell, bytes, &sparse))
+        fatal_pointer("exit", cell, "was written to after it was freed");
+}
+
+static void inspect_used_cell(const char *cell, size_t kind)
+{
+    struct seal found;
+    if (load_relaxed(seal_word((void *)(uintptr_t)cell, kind)) != 0)
+        secure_verify(cell, kind, "exit", &found);
+}
+
+static void inspect_group(struct group *group)
+{
+    struct pages pages;
+    size_t bytes = duet_kind_bytes(group->kind);
+    bool alone = thread_is_alone();
+    pages_look(&pages, group->base, group_span_bytes(group->kind));
+    for (size_t number = 0; number < group->cells; number++) {
+        size_t word = number / MASK_BITS, bit = number % MASK_BITS;
+        uint64_t free = group_avail(group)[word] | load_acquire(&group_freed(group)[word]);
+        const char *cell = group->base + number * bytes;
+        if ((free >> bit & 1) != 0)
+            inspect_free_cell(&pages, cell, bytes);
+        else if (alone)
+            inspect_used_cell(cell, group->kind);
+    }
+}
+
+void engine_end(void)
+{
+    cells_visit_groups(inspect_group);
+}
