@@ -142,10 +142,18 @@ static void *alloc_cell(size_t length, size_t align, bool *zeroed)
     return cell == NULL ? NULL : count_alloc(class, cell);
 }
 
+/* Large blocks come without the cells that a program may not use, and so without a tick; those of
+ * no bytes are as cheap as they can be. */
+static void tick_for(size_t length)
+{
+    if (length > 0)
+        engine_tick();
+}
+
 static void *alloc_large(size_t length, size_t align, bool *zeroed)
 {
     void *block = large_alloc(max_size(length, ENGINE_LARGE_LEAST), align, zeroed);
-    engine_tick(); /* which else comes with the cells that a program may not use */
+    tick_for(length);
     if (block != NULL)
         count_large_alloc(large_bytes(block, "malloc"));
     return block;
@@ -153,8 +161,12 @@ static void *alloc_large(size_t length, size_t align, bool *zeroed)
 
 static void *try_alloc(size_t length, size_t align, bool *zeroed)
 {
-    return engine_is_large(length, align) ? alloc_large(length, align, zeroed)
-                                          : alloc_cell(length, align, zeroed);
+    if (!engine_is_large(length, align))
+        return alloc_cell(length, align, zeroed);
+    void *block = alloc_large(length, align, zeroed);
+    if (unlikely(block == NULL) && length == 0) /* too many blocks of no bytes are in use */
+        block = try_alloc(1, align, zeroed);
+    return block;
 }
 
 void *heap_alloc(size_t length, size_t align, bool *zeroed)
@@ -179,8 +191,9 @@ void heap_free(void *ptr, const char *call)
     if (class < ENGINE_CLASSES) {
         count_free(class);
     } else {
-        count_large_free(large_free(ptr, call));
-        engine_tick();
+        size_t bytes = large_free(ptr, call);
+        count_large_free(bytes);
+        tick_for(bytes);
     }
 }
 

@@ -32,6 +32,7 @@ enum {
     TABLE_FOREIGN = 0, /* not ours, or not in use, or no large one starts in it */
     TABLE_ENGINE_FIRST = 1,
     TABLE_ENGINE_LAST = 250,
+    TABLE_EMPTY = 254, /* blocks of no bytes */
     TABLE_LARGE = 255, /* a large block starts in it; the meta is its record */
 };
 

@@ -773,7 +773,7 @@ static const struct misuse misuses[] = {
      NOT_A_CELL_OR_HEADER, NOT_A_CELL},
     {"free inside a wide cell", free_interior_of_wide, "free", NOT_A_CELL,
      IF_TINY(NOT_A_BLOCK, NOT_A_CELL), NOT_A_CELL_OR_HEADER, NOT_A_CELL},
-    {"free the smallest twice", free_smallest_twice, "free", TWICE, TWICE, TWICE, NOT_OURS},
+    {"free the smallest twice", free_smallest_twice, "free", TWICE, TWICE, TWICE, TWICE},
     {"free a small cell twice", free_small_twice, "free", TWICE, TWICE, TWICE, ALREADY},
     {"free a middling cell twice", free_middling_twice, "free", TWICE, TWICE, TWICE, ALREADY},
     {"free a wide cell twice", free_wide_twice, "free", TWICE, IF_TINY(NOT_OURS, TWICE), NOT_OURS,
@@ -831,7 +831,7 @@ static const struct misuse misuses[] = {
 
     {"a byte too many", free_after_a_byte_too_many, "free", NULL, NULL, BEHIND, BEHIND},
     {"a zero too many", free_after_a_zero_too_many, "free", NULL, NULL, NULL, BEHIND},
-    {"a byte where there is none", free_after_a_byte_where_there_is_none, "free", NULL, NULL,
+    {"a byte where there is none", free_after_a_byte_where_there_is_none, "free", FAULTS, NULL,
      BEHIND, FAULTS},
     {"8 bytes too many", free_after_8_bytes_too_many, "free", NULL, NULL, BEHIND, BEHIND},
     {"16 bytes too many", free_after_16_bytes_too_many, "free", NULL, NULL, BEHIND, BEHIND},

@@ -41,7 +41,7 @@ enum { ROW_BEFORE_FIRST = __COUNTER__ };
     },
 
 const struct duet_tables duet_tables = {
-    .kind_of = {DUET_CLASS_ROWS(KIND_OF_ROW)},
+    .kind_of = {DUET_CLASS_ROWS(KIND_OF_ROW)[0] = 0},
     .divisors = {DUET_CLASS_ROWS(DIVISOR_OF_ROW)},
     .kinds = {DUET_CLASS_ROWS(KIND_OF_ROW_IN_FULL)},
     .long_divisors = {DUET_CLASS_ROWS(LONG_DIVISOR_OF_ROW)},
@@ -54,7 +54,7 @@ DUET_CLASS_ROWS(BLOCKS_FIT)
 
 size_t duet_kind_for_aligned(size_t length, size_t align)
 {
-    if (length > DUET_MOST_BYTES || align > BLOCK_BYTES) /* groups begin at blocks */
+    if (length - 1 >= DUET_MOST_BYTES || align > BLOCK_BYTES) /* groups begin at blocks */
         return 0;
     size_t kind = duet_kind_for(max_size(length, align));
     while (kind < DUET_KINDS && !is_aligned(duet_kind_bytes(kind), align))

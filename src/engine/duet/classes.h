@@ -175,13 +175,15 @@ struct duet_tables {
 };
 extern HIDDEN const struct duet_tables duet_tables;
 
-/* Of a length from 0 to DUET_MOST_BYTES; 0 counts as 1. */
+/* Of a length from 0 to DUET_MOST_BYTES. Of no bytes there are no cells: kind 0, of which no
+ * magazine has any. */
 ALWAYS_INLINE size_t duet_kind_for(size_t length)
 {
     return duet_tables.kind_of[(length + DUET_UNIT - 1) >> DUET_UNIT_SHIFT];
 }
 
-/* The least kind whose cells hold `length` bytes at multiples of `align`; 0 if there is none. */
+/* The least kind whose cells hold `length` bytes at multiples of `align`; 0 if there is none,
+ * or no byte to hold. */
 size_t duet_kind_for_aligned(size_t length, size_t align);
 
 ALWAYS_INLINE size_t duet_kind_bytes(size_t kind)

@@ -38,8 +38,8 @@
 
 #define ENGINE_NAME "duet"
 
-/* The least length that large blocks are asked for. */
-#define ENGINE_LARGE_LEAST 1
+/* The least length that large blocks are asked for: of no bytes, they are addresses alone. */
+#define ENGINE_LARGE_LEAST 0
 
 ALWAYS_INLINE bool engine_is_large(size_t length, size_t align)
 {
@@ -97,6 +97,7 @@ static inline bool engine_was_allocated(const void *cell, size_t class, size_t l
                                         const char *call)
 {
     (void)cell, (void)call;
+    length = max_size(length, 1); /* of no bytes, where it is a cell all the same */
     return duet_kind_for_aligned(length, align) == class + 1 ||
            duet_fits(length, engine_class_bytes(class));
 }

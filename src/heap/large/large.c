@@ -8,6 +8,7 @@
 #include "base/fatal.h"
 #include "base/lock.h"
 #include "base/thread.h"
+#include "heap/large/empty.h"
 #include "large_guard.h"
 #include "large_memory.h"
 #include "os/os.h"
@@ -249,6 +250,12 @@ static struct large *make_block(size_t length, size_t align)
 
 void *large_alloc(size_t asked, size_t align, bool *zeroed)
 {
+    void *empty = asked == 0 ? empty_take(align) : NULL;
+    if (empty != NULL) {
+        *zeroed = true;
+        count_live(1, 0);
+        return empty;
+    }
     size_t length = pages_for(asked);
     if (length == 0)
         return NULL;
@@ -312,6 +319,11 @@ static bool end_block(struct large *large)
 
 size_t large_free(void *ptr, const char *call)
 {
+    if (empty_is(ptr)) {
+        empty_give(ptr, call);
+        count_live((size_t)-1, 0);
+        return 0;
+    }
     struct large *large = claim(ptr, call);
     size_t bytes = usable(large), mapped = mapped_for(large->length);
     check_seal(large, call);
@@ -352,13 +364,26 @@ void large_end(void)
     }
 }
 
+/* False: it has bytes, or is none at all, as will be seen. */
+static bool is_empty_in_use(const void *ptr, const char *call)
+{
+    if (!empty_is(ptr))
+        return false;
+    empty_verify(ptr, call);
+    return true;
+}
+
 size_t large_bytes(const void *ptr, const char *call)
 {
+    if (is_empty_in_use(ptr, call))
+        return 0;
     return usable(find(ptr, call));
 }
 
 bool large_was_allocated(const void *ptr, size_t length, const char *call)
 {
+    if (is_empty_in_use(ptr, call))
+        return length == 0;
     const struct large *large = find(ptr, call);
     return large_guard_bytes() == 0 || large->asked == length;
 }
@@ -421,6 +446,8 @@ static bool resize_claimed(struct large *large, size_t new_length, size_t asked)
 
 bool large_resize(void *ptr, size_t new_length, const char *call)
 {
+    if (is_empty_in_use(ptr, call))
+        return new_length == 0;
     struct large *large = claim(ptr, call);
     size_t length = pages_for(new_length);
     check_seal(large, call);
@@ -488,6 +515,8 @@ static bool move_claimed(struct large *large, size_t new_length, size_t align, s
 
 void *large_remap(void *ptr, size_t new_length, size_t align, bool may_copy, const char *call)
 {
+    if (is_empty_in_use(ptr, call))
+        return new_length == 0 ? ptr : NULL;
     struct large *large = claim(ptr, call);
     size_t length = pages_for(new_length);
     check_seal(large, call);

@@ -21,7 +21,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* `length` is at least ENGINE_LARGE_LEAST. *zeroed: whether it reads as zero. NULL: no memory. */
+/* `length` is at least ENGINE_LARGE_LEAST; a block of no bytes is an address alone (empty.h). NULL:
+ * no memory, or no address. *zeroed: whether it reads as zero. */
 void *large_alloc(size_t length, size_t align, bool *zeroed);
 
 /* These stop the program, in the name of `call`, if ptr is not the start of a large block. Both

@@ -34,7 +34,8 @@ static void every_length_gets_the_least_class_that_holds_it(void **state)
 {
     (void)state;
     size_t least = 1;
-    for (size_t length = 0; length <= DUET_MOST_BYTES; length++) {
+    assert_int_equal(duet_kind_for(0), 0);
+    for (size_t length = 1; length <= DUET_MOST_BYTES; length++) {
         while (duet_kind_bytes(least) < length)
             least++;
         assert_int_equal(duet_kind_for(length), least);
@@ -119,7 +120,7 @@ static void bytes_of_the_table_that_are_no_kind_have_no_cells(void **state)
 /* Groups begin at blocks, and no more is promised. */
 static size_t least_aligned(size_t length, size_t align)
 {
-    if (align > BLOCK_BYTES)
+    if (align > BLOCK_BYTES || length == 0)
         return 0;
     for (size_t kind = 1; kind < DUET_KINDS; kind++)
         if (duet_kind_bytes(kind) >= length && duet_kind_bytes(kind) % align == 0)
