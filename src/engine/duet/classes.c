@@ -11,7 +11,8 @@ enum { ROW_BEFORE_FIRST = __COUNTER__ };
 
 #define KIND_HERE ((uint8_t)(DUET_CLASSES - (__COUNTER__ - ROW_BEFORE_FIRST - 1) % DUET_CLASSES))
 
-#define KIND_OF_ROW(bytes, blocks) [0 ...(bytes) / DUET_UNIT] = KIND_HERE,
+/* From 1 on: no byte is of no kind. */
+#define KIND_OF_ROW(bytes, blocks) [1 ...(bytes) / DUET_UNIT] = KIND_HERE,
 
 #define CEILING(a, b) (((a) + (b)-1) / (b))
 
@@ -41,7 +42,7 @@ enum { ROW_BEFORE_FIRST = __COUNTER__ };
     },
 
 const struct duet_tables duet_tables = {
-    .kind_of = {DUET_CLASS_ROWS(KIND_OF_ROW)[0] = 0},
+    .kind_of = {DUET_CLASS_ROWS(KIND_OF_ROW)},
     .divisors = {DUET_CLASS_ROWS(DIVISOR_OF_ROW)},
     .kinds = {DUET_CLASS_ROWS(KIND_OF_ROW_IN_FULL)},
     .long_divisors = {DUET_CLASS_ROWS(LONG_DIVISOR_OF_ROW)},
