@@ -35,8 +35,12 @@ static void fork_prepare(void)
 
 static void start_purge_thread(void);
 
+/* Of a forked child the memory may not all be there, and is not its own to judge. */
+static bool is_forked;
+
 static void fork_end_in(bool child)
 {
+    is_forked |= child;
     if (--fork_depth == 0) {
         if (child)
             count_fork_child(); /* before anything is let go, a signal handler too */
@@ -127,8 +131,10 @@ void heap_start(const struct heap_options *options)
 void heap_end(void)
 {
     count_end();
-    engine_end();
-    large_end();
+    if (!is_forked) {
+        engine_end();
+        large_end();
+    }
 }
 
 /* ---- Allocating and freeing -------------------------------------------------------------- */

@@ -72,11 +72,15 @@ static bool is_bound_idle(struct bound_slot *slot, void *context)
 }
 
 /* One that nobody ever took is not made usable for a look into it. */
-static bool is_shared_idle(struct slot *slot, void *context)
+static bool is_shared_in_use(struct slot *slot, void *context)
 {
     (void)context;
-    struct cache *cache = cache_in_shared(slot);
-    return load_acquire(&cache->ready) && is_idle(cache);
+    return load_acquire(&cache_in_shared(slot)->ready);
+}
+
+static bool is_shared_idle(struct slot *slot, void *context)
+{
+    return is_shared_in_use(slot, context) && is_idle(cache_in_shared(slot));
 }
 
 static void drain_bound(struct bound_slot *slot, void *context)
@@ -147,11 +151,15 @@ void sweep_fork_child(void)
         latch_renew(&sweeper);
 }
 
-static void drain_everything(void)
+/* For shared slots somebody may wait long, who is in one of them and is kept there. */
+static void drain_everything(bool waits)
 {
     cpus_visit(&duet_cpus, NULL, drain_cpu, NULL);
     bound_visit(&duet_bound, NULL, drain_bound, NULL);
-    slots_visit(&duet_shared, drain_shared, NULL);
+    if (waits)
+        slots_visit(&duet_shared, drain_shared, NULL);
+    else
+        slots_visit_free(&duet_shared, is_shared_in_use, drain_shared, NULL);
     empty_shelves(false);
 }
 
@@ -160,7 +168,7 @@ bool sweep_everything(void)
 {
     if (!latch_try_for(&sweeper, ROUNDS_OF_PATIENCE))
         return !latch_is_own(&sweeper);
-    drain_everything();
+    drain_everything(true);
     bool trimmed = depots_trim();
     latch_release(&sweeper);
     return trimmed;
@@ -170,6 +178,6 @@ void sweep_to_groups(void)
 {
     if (!latch_try_for(&sweeper, ROUNDS_OF_PATIENCE))
         return;
-    drain_everything();
+    drain_everything(false);
     latch_release(&sweeper);
 }

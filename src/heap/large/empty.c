@@ -80,7 +80,10 @@ void *empty_take(size_t align)
 
 static size_t number_of(const void *ptr, const char *call)
 {
-    size_t offset = (size_t)((const char *)ptr - load_acquire(&range));
+    const char *start = load_acquire(&range);
+    size_t offset = (size_t)((const char *)ptr - start);
+    if (start == NULL || offset >= RANGE_BYTES) /* a range that another thread was reserving */
+        fatal_pointer(call, ptr, "is not from this heap, or was freed already");
     if (offset % EMPTY_UNIT != 0)
         fatal_pointer(call, ptr, "is not the start of a block");
     return offset / EMPTY_UNIT;

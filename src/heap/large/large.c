@@ -177,7 +177,7 @@ static bool return_memory(const struct large *large)
     if (is_mapping(large))
         return os_unmap(large->start, mapped_for(large->length));
     large_guard_close(large->start, large->length);
-    struct large_memory *memory = large_guard_wait(large->memory);
+    struct large_memory *memory = large_guard_wait(large->memory, large->length);
     if (memory != NULL)
         large_memory_give(memory);
     return true;
@@ -187,8 +187,13 @@ static bool return_memory(const struct large *large)
 static bool return_waiting(void)
 {
     bool any = false;
-    for (struct large_memory *memory; (memory = large_guard_end_wait()) != NULL; any = true)
+    for (size_t place = LARGE_GUARD_PLACES; place-- > 0;) {
+        struct large_memory *memory = large_guard_end_wait(place);
+        if (memory == NULL)
+            continue;
         large_memory_give(memory);
+        any = true;
+    }
     return any;
 }
 

@@ -59,7 +59,7 @@ static void each_is_another(void **state)
 static void they_take_no_memory(void **state)
 {
     (void)state;
-    const size_t count = 1000;
+    const size_t count = 100;
     struct heap_count before, after;
     take_many(count);
     free_many(count);

@@ -1,8 +1,8 @@
 /*
  * A last look, as the process ends, for what nobody has come upon: all that is free must read as
  * zero still. Where no other thread can be in the middle of anything, so must the seals of all that
- * is in use be whole, as far as there is one: a cell's word is zero while it is sealed, resized or
- * freed, and a signal handler may have ended the process then.
+ * is in use be whole, as far as there is one: while a cell is sealed, resized or freed its word is
+ * zero, or half of a pattern, and a signal handler may have ended the process then.
  */
 #include "base/fatal.h"
 #include "engine/duet/group.h"
@@ -16,10 +16,22 @@ static void inspect_free_cell(const struct pages *pages, const char *cell, size_
         fatal_pointer("exit", cell, "was written to after it was freed");
 }
 
+/* Whether this word may be that of a cell whose pattern is written, over a part of the word, and
+ * the word itself not yet (seal_write). */
+static bool is_half_sealed(const char *cell, uint64_t word)
+{
+    for (uint64_t says = 0; says <= SEAL_SAYS_MASK; says += SEAL_SAYS_STEP)
+        for (unsigned spare = 0; spare < SEAL_PATTERN_BYTES; spare++)
+            if (word == seal_pattern(seal_word_saying(cell, says | spare)) >> spare * CHAR_BIT)
+                return true;
+    return false;
+}
+
 static void inspect_used_cell(const char *cell, size_t kind)
 {
     struct seal found;
-    if (load_relaxed(seal_word((void *)(uintptr_t)cell, kind)) != 0)
+    uint64_t word = load_relaxed(seal_word((void *)(uintptr_t)cell, kind));
+    if (word != 0 && (seal_read(word, cell, kind, &found) || !is_half_sealed(cell, word)))
         secure_verify(cell, kind, "exit", &found);
 }
 
@@ -28,7 +40,8 @@ static void inspect_group(struct group *group)
     struct pages pages;
     size_t bytes = duet_kind_bytes(group->kind);
     bool alone = thread_is_alone();
-    pages_look(&pages, group->base, group_span_bytes(group->kind));
+    if (!pages_look(&pages, group->base, group_span_bytes(group->kind)))
+        return;
     for (size_t number = 0; number < group->cells; number++) {
         size_t word = number / MASK_BITS, bit = number % MASK_BITS;
         uint64_t free = group_avail(group)[word] | load_acquire(&group_freed(group)[word]);

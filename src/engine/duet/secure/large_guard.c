@@ -2,26 +2,19 @@
 
 #include "base/atomics.h"
 
-/* Round and round; any thread may put one in another's place. */
-#define WAITING_MOST 8
-
-static struct large_memory *waiting[WAITING_MOST];
+static struct large_memory *waiting[LARGE_GUARD_PLACES];
 static uint32_t next;
 
-static struct large_memory *exchange(uint32_t place, struct large_memory *memory)
+/* Round and round; any thread may put one in another's place. */
+struct large_memory *large_guard_wait(struct large_memory *memory, size_t length)
 {
-    return exchange_acquire_release(&waiting[place % WAITING_MOST], memory);
+    if (length > WAITING_MOST_BYTES)
+        return memory;
+    uint32_t place = add_relaxed(&next, 1) % LARGE_GUARD_PLACES;
+    return exchange_acquire_release(&waiting[place], memory);
 }
 
-struct large_memory *large_guard_wait(struct large_memory *memory)
+struct large_memory *large_guard_end_wait(size_t place)
 {
-    return exchange(add_relaxed(&next, 1), memory);
-}
-
-struct large_memory *large_guard_end_wait(void)
-{
-    struct large_memory *memory = NULL;
-    for (uint32_t place = 0; place < WAITING_MOST && memory == NULL; place++)
-        memory = exchange(place, NULL);
-    return memory;
+    return exchange_acquire_release(&waiting[place], NULL);
 }

@@ -20,6 +20,10 @@
 
 struct large_memory;
 
+/* Blocks that are longer do not wait: all that wait are no burden where addresses are few. */
+#define LARGE_GUARD_PLACES 8
+#define WAITING_MOST_BYTES ((size_t)1 << 20)
+
 static inline size_t large_guard_bytes(void)
 {
     return os_page_bytes();
@@ -78,7 +82,7 @@ static inline bool large_guard_is_sealed(const char *start, size_t asked, size_t
     return memcmp(start + asked, &pattern, large_seal_bytes(asked, room)) == 0;
 }
 
-struct large_memory *large_guard_wait(struct large_memory *memory);
-struct large_memory *large_guard_end_wait(void);
+struct large_memory *large_guard_wait(struct large_memory *memory, size_t length);
+struct large_memory *large_guard_end_wait(size_t place);
 
 #endif

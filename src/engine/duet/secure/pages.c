@@ -6,13 +6,15 @@
 #include "engine/duet/secure/zeros.h"
 #include "os/os.h"
 
-void pages_look(struct pages *pages, const char *start, size_t bytes)
+bool pages_look(struct pages *pages, const char *start, size_t bytes)
 {
     pages->page_bytes = os_page_bytes();
     pages->first = (const char *)round_down((uintptr_t)start, pages->page_bytes);
     size_t length = round_up((size_t)(start + bytes - pages->first), pages->page_bytes);
-    if (!os_look_for_pages(pages->first, length, pages->there))
+    bool told = os_look_for_pages(pages->first, length, pages->there);
+    if (!told)
         memset(pages->there, 1, sizeof pages->there);
+    return told;
 }
 
 size_t pages_run(const struct pages *pages, const char *at, const char *end, bool *there)

@@ -19,8 +19,8 @@ struct pages {
     unsigned char there[DUET_MOST_BLOCKS * BLOCK_BYTES / PAGE_LEAST_BYTES + 1];
 };
 
-/* Where the kernel does not tell, all are there. */
-void pages_look(struct pages *pages, const char *start, size_t bytes);
+/* False: the kernel does not tell; then all count as there. */
+bool pages_look(struct pages *pages, const char *start, size_t bytes);
 
 /* How many of the bytes from `at` to `end` lie in pages that are all there, or all not. */
 size_t pages_run(const struct pages *pages, const char *at, const char *end, bool *there);

@@ -66,8 +66,10 @@ ALWAYS_INLINE size_t seal_spare(size_t length, size_t kind)
     return duet_kind_bytes(kind) - SEAL_BYTES - length;
 }
 
-/* Of a word, the bits that say something; the others are the key's. */
+/* Of a word, the bits that say something; the others are the key's. They say a multiple of the
+ * step, and an unused length below it. */
 #define SEAL_SAYS_MASK (((uint64_t)1 << SEAL_SAYS_BITS) - 1)
+#define SEAL_SAYS_STEP ((uint64_t)1 << SEAL_SPARE_BITS)
 #define SEAL_OPEN (SEAL_SAYS_MASK << SEAL_SAYS_SHIFT)
 
 /* Every bit of the cell's address and of what is said changes it, by a secret multiplier. */

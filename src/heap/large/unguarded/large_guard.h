@@ -64,15 +64,20 @@ static inline bool large_guard_is_sealed(const char *start, size_t asked, size_t
     return true;
 }
 
-/* Memory of the source that was given back, and closed: returns what is to go back to it now, this
- * or another that has waited for long; NULL: none. And what still waits, one after the other. */
-static inline struct large_memory *large_guard_wait(struct large_memory *memory)
+/* Memory of the source that was given back, and closed, may wait, so much of it as there are
+ * places. Returns what is to go back to the source now, this or another that has waited for long;
+ * NULL: none. And what waits in one of the places, which is empty then. */
+#define LARGE_GUARD_PLACES 0
+
+static inline struct large_memory *large_guard_wait(struct large_memory *memory, size_t length)
 {
+    (void)length;
     return memory;
 }
 
-static inline struct large_memory *large_guard_end_wait(void)
+static inline struct large_memory *large_guard_end_wait(size_t place)
 {
+    (void)place;
     return NULL;
 }
 
