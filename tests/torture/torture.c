@@ -339,12 +339,16 @@ static void step(struct thread *thread)
         release(thread, block);
 }
 
+static pthread_barrier_t all_have_begun;
+
 static void *run(void *argument)
 {
     struct thread *thread = argument;
     thread->blocks = calloc(BLOCKS, sizeof *thread->blocks);
     CHECK(thread->blocks != NULL);
-    /* A thread that comes late does its share all the same, so that every slot is used. */
+    /* All are there at once, so that every slot is used. Nobody leaves before he has done a
+     * share. */
+    pthread_barrier_wait(&all_have_begun);
     while (thread->operations < LEAST_OPERATIONS ||
            __atomic_load_n(&stopping, __ATOMIC_RELAXED) == 0)
         step(thread);
@@ -394,6 +398,7 @@ int main(int count, char **arguments)
     CHECK(thread_count >= 1 && thread_count <= MOST_THREADS);
 
     static struct thread threads[MOST_THREADS];
+    CHECK(pthread_barrier_init(&all_have_begun, NULL, (unsigned)thread_count) == 0);
     for (size_t i = 0; i < thread_count; i++) {
         threads[i] = (struct thread){.random = mix(seed * MOST_THREADS + i),
                                      .live_limit = LIVE_BYTES / thread_count};
