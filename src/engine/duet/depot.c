@@ -337,12 +337,14 @@ static bool may_have_cells(const struct depot *depot)
     return false;
 }
 
-/* From other homes, if they have any and nobody is there. */
-static size_t take_from_others(const struct home *own, struct order *order)
+/* From other homes, if they have any and nobody is there; each begins with the next one, so that
+ * not all come to the first. */
+static size_t take_from_others(size_t own, struct order *order)
 {
-    for (size_t number = 0; number < DUET_HOMES; number++) {
+    for (size_t i = 1; i < DUET_HOMES; i++) {
+        size_t number = (own + i) % DUET_HOMES;
         struct home *home = &home_array[number];
-        if (home == own || (load_relaxed(&homes_with_groups) >> number & 1) == 0 ||
+        if ((load_relaxed(&homes_with_groups) >> number & 1) == 0 ||
             !may_have_cells(&home->depots[order->kind]) || !home_try(home))
             continue;
         size_t taken = take_from_home(home, order);
@@ -378,7 +380,7 @@ static size_t take(size_t number, struct order *order)
         taken = begins_a_group(home, number, order->kind) ? take_from_new(home, order)
                                                           : take_from_home(home, order);
     if (taken == 0)
-        taken = take_from_others(home, order);
+        taken = take_from_others(number, order);
     if (taken == 0 && (home = home_take(number)) != NULL)
         taken = take_from_new(home, order);
     return taken;

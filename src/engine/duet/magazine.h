@@ -39,7 +39,7 @@
 #include "spans/metas.h"
 
 /* Depots are divided into homes so that many CPUs do not meet on one lock (home.h). */
-#define DUET_HOMES 8
+#define DUET_HOMES 16
 
 /* Homes in use, from 1 to DUET_HOMES. */
 extern uint32_t duet_homes;
