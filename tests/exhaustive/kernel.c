@@ -63,6 +63,18 @@ bool os_unmap(void *start, size_t length)
     return true;
 }
 
+bool os_resize(void *start, size_t length, size_t new_length)
+{
+    (void)start;
+    return length == new_length;
+}
+
+bool os_move(void *start, size_t length, void *target, size_t new_length)
+{
+    (void)start, (void)length, (void)target, (void)new_length;
+    return false;
+}
+
 void os_discard(void *start, size_t length)
 {
     (void)start, (void)length;

@@ -14,6 +14,9 @@ extern const struct scenario scenario_shelf, scenario_shelf_3, scenario_group, s
     scenario_metas_new, scenario_slots, scenario_slots_3, scenario_slots_visit, scenario_slots_read,
     scenario_bound, scenario_bound_cache, scenario_lock, scenario_lock_3, scenario_latch;
 
+extern const struct scenario scenario_ng_free, scenario_ng_free_3, scenario_ng_first,
+    scenario_ng_last, scenario_ng_take;
+
 extern const struct scenario scenario_litmus_buffers, scenario_litmus_sequential,
     scenario_litmus_message, scenario_litmus_no_release, scenario_litmus_no_acquire,
     scenario_litmus_changes, scenario_litmus_coherence, scenario_litmus_writes,
