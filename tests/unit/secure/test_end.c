@@ -12,7 +12,13 @@
 #include "heap/heap.h"
 #include "slots/slots.h"
 
-static const size_t lengths[] = {1, 17, 21, 24, 40, 41, 100, 1000, 5000};
+#ifdef __SANITIZE_THREAD__ /* which has a thread of its own */
+#define NEVER_ALONE true
+#else
+#define NEVER_ALONE false
+#endif
+
+static const size_t lengths[] = {1, 17, 21, 24, 40, 41, 100, 1000, DUET_TINY ? 2000 : 5000};
 #define LENGTHS (sizeof lengths / sizeof lengths[0])
 
 struct half {
@@ -61,6 +67,8 @@ static void an_operation_may_be_under_way(void **state)
 {
     (void)state;
     char text[200];
+    if (NEVER_ALONE)
+        skip();
     for (size_t i = 0; i < LENGTHS; i++) {
         struct half half;
         take_word_away(&half, lengths[i]);
@@ -80,12 +88,16 @@ static void write_after_free_and_end(void *argument)
     engine_end();
 }
 
-static void write_into_a_magazine_less_group_and_end(void *argument)
+/* Of a cell that lies in no magazine any more, while its group has others in use. */
+static void write_after_trim_and_end(void *argument)
 {
-    char *cell = duet_malloc(*(const size_t *)argument);
-    duet_mfree(cell);
+    enum { CELLS = 40 };
+    char *cells[CELLS];
+    for (size_t i = 0; i < CELLS; i++)
+        cells[i] = duet_malloc(*(const size_t *)argument);
+    duet_mfree(cells[CELLS / 2]);
     engine_trim();
-    cell[*(const size_t *)argument / 2] = 1;
+    cells[CELLS / 2][*(const size_t *)argument / 2] = 1;
     engine_end();
 }
 
@@ -95,13 +107,12 @@ static void writes_to_free_cells_are_found(void **state)
     char text[200];
     for (size_t i = 0; i < LENGTHS; i++) {
         size_t length = lengths[i];
-        void *neighbour = duet_malloc(length); /* whose group stays */
         assert_int_equal(signal_of(write_after_free_and_end, &length, text, sizeof text), SIGABRT);
         assert_non_null(strstr(text, "was written to after it was freed"));
-        assert_int_equal(
-            signal_of(write_into_a_magazine_less_group_and_end, &length, text, sizeof text),
-            SIGABRT);
-        duet_mfree(neighbour);
+        if (DUET_TINY) /* groups of a cell or two, which are gone then */
+            continue;
+        assert_int_equal(signal_of(write_after_trim_and_end, &length, text, sizeof text), SIGABRT);
+        assert_non_null(strstr(text, "was written to after it was freed"));
     }
 }
 
