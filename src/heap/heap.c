@@ -203,14 +203,22 @@ void heap_free(void *ptr, const char *call)
     }
 }
 
+static bool was_allocated(const void *ptr, size_t class, size_t length, size_t align,
+                          const char *call)
+{
+    if (class < ENGINE_CLASSES)
+        return engine_was_allocated(ptr, class, length, align, call);
+    return engine_is_large(length, align) &&
+           large_was_allocated(ptr, max_size(length, ENGINE_LARGE_LEAST), call);
+}
+
 /* A look at what a caller says of a block; returns its class. */
 static size_t check_size(const void *ptr, size_t length, size_t align, const char *call)
 {
     size_t class = engine_class_of(ptr, call);
-    size_t large = max_size(length, ENGINE_LARGE_LEAST);
-    bool fits = class < ENGINE_CLASSES
-                    ? engine_was_allocated(ptr, class, length, align, call)
-                    : engine_is_large(length, align) && large_was_allocated(ptr, large, call);
+    bool fits = was_allocated(ptr, class, length, align, call);
+    if (!fits && length == 0 && ENGINE_LARGE_LEAST == 0) /* there was no address for it alone */
+        fits = was_allocated(ptr, class, 1, align, call);
     if ((DUET_CHECKED || ENGINE_CHECKS_SIZES) && (!fits || !is_aligned((uintptr_t)ptr, align)))
         fatal_pointer(call, ptr, "was allocated with another size or alignment");
     return class;

@@ -161,6 +161,32 @@ static void no_more_memory(void)
     free(block);
 }
 
+/* Where there is no address for it alone it is another block, whatever its alignment; of which a
+ * sized free says no bytes all the same. */
+static void no_bytes_with_mmap_refused(void)
+{
+    const int calls[] = {SYS_mmap};
+    enum { COUNT = 200 };
+    void *early[COUNT];
+    for (size_t i = 0; i < COUNT; i++) /* so that there are free cells, and extents */
+        early[i] = malloc(opaque_size(i % 100 == 0 ? 300000 : CELL_BYTES));
+    for (size_t i = 0; i < COUNT; i++)
+        free(early[i]);
+    refuse_system_calls(calls, 1);
+    for (size_t align = 16; align <= 65536; align *= 2) {
+        void *block = aligned_alloc(align, opaque_size(0));
+        CHECK(block != NULL || errno == ENOMEM);
+        if (has_sized_free())
+            free_aligned_sized(block, align, opaque_size(0));
+        else
+            free(block);
+    }
+    void *block = malloc(opaque_size(0));
+    CHECK(block != NULL);
+    if (has_sized_free())
+        free_sized(block, opaque_size(0));
+}
+
 static void free_keeps_errno_when_the_kernel_refuses(void **state)
 {
     (void)state;
@@ -171,6 +197,12 @@ static void realloc_copies_when_pages_cannot_move(void **state)
 {
     (void)state;
     assert_passes_in_child(realloc_with_mremap_refused);
+}
+
+static void blocks_of_no_bytes_are_had_all_the_same(void **state)
+{
+    (void)state;
+    assert_passes_in_child(no_bytes_with_mmap_refused);
 }
 
 static void allocation_fails_cleanly_and_recovers(void **state)
@@ -184,6 +216,7 @@ int main(void)
     require_duet();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(free_keeps_errno_when_the_kernel_refuses),
+        cmocka_unit_test(blocks_of_no_bytes_are_had_all_the_same),
         cmocka_unit_test(realloc_copies_when_pages_cannot_move),
         cmocka_unit_test(allocation_fails_cleanly_and_recovers),
     };

@@ -222,6 +222,21 @@ static inline void go_the_way(struct scenario_actor *actor)
     give(&block);
 }
 
+/* Of no bytes, and of any alignment. A sized free says no bytes, whatever stands for them. */
+static inline void take_nothing(struct scenario_actor *actor)
+{
+    for (size_t align = 16; align <= 65536; align *= 16) {
+        void *block = aligned_alloc(align, opaque_size(0));
+        actor->refused += block == NULL;
+        errno = SCENARIO_ERRNO;
+        if (has_sized_free())
+            free_aligned_sized(block, align, opaque_size(0));
+        else
+            free(block);
+        CHECK(errno == SCENARIO_ERRNO);
+    }
+}
+
 static inline void *act(void *argument)
 {
     struct scenario_actor *actor = argument;
@@ -230,6 +245,7 @@ static inline void *act(void *argument)
     for (unsigned index = 0; index < SCENARIO_BLOCKS; index++)
         take_as_usual(actor, index);
     go_the_way(actor);
+    take_nothing(actor);
     for (unsigned index = actor->number % 2; index < SCENARIO_BLOCKS; index += 2)
         give(&actor->blocks[index]);
     if (actor->number == 0)

@@ -97,7 +97,6 @@ static inline bool engine_was_allocated(const void *cell, size_t class, size_t l
                                         const char *call)
 {
     (void)cell, (void)call;
-    length = max_size(length, 1); /* of no bytes, where it is a cell all the same */
     return duet_kind_for_aligned(length, align) == class + 1 ||
            duet_fits(length, engine_class_bytes(class));
 }

@@ -208,8 +208,7 @@ bool engine_was_allocated(const void *cell, size_t class, size_t length, size_t 
 {
     struct seal found;
     secure_verify(cell, class + 1, call, &found);
-    /* A block of no bytes for which there was no address is a cell of one. */
-    return found.length == max_size(length, 1) && found.align == align;
+    return found.length == length && found.align == align;
 }
 
 /* What is not the user's any more is cleared: it reads as zero when it is the user's again. */
