@@ -69,6 +69,7 @@ _Noreturn void coverage_abort(void)
         if (nowhere >= 0)
             dup2(nowhere, STDERR_FILENO);
         signal(SIGALRM, give_up);
+        signal(SIGSEGV, give_up);
         alarm(SECONDS_TO_WRITE);
         write_counts();
     }

@@ -451,8 +451,6 @@ static bool resize_claimed(struct large *large, size_t new_length, size_t asked)
 
 bool large_resize(void *ptr, size_t new_length, const char *call)
 {
-    if (is_empty_in_use(ptr, call))
-        return new_length == 0;
     struct large *large = claim(ptr, call);
     size_t length = pages_for(new_length);
     check_seal(large, call);
@@ -521,7 +519,7 @@ static bool move_claimed(struct large *large, size_t new_length, size_t align, s
 void *large_remap(void *ptr, size_t new_length, size_t align, bool may_copy, const char *call)
 {
     if (is_empty_in_use(ptr, call))
-        return new_length == 0 ? ptr : NULL;
+        return NULL; /* it grows into another */
     struct large *large = claim(ptr, call);
     size_t length = pages_for(new_length);
     check_seal(large, call);
