@@ -2,11 +2,13 @@
 # build, makes sure that what it needs is there (scripts/need), and runs it. `make help` lists it.
 
 ENGINE ?= duet
-engines = duet $(filter-out duet,$(notdir $(patsubst %/,%,$(wildcard src/engine/*/))))
+engines = duet $(filter-out duet,$(notdir $(patsubst %/,%,$(wildcard src/engine/*/)))) secure
 comma = ,
 empty =
 space = $(empty) $(empty)
-peers = $(subst $(space),$(comma),$(engines) jemalloc mimalloc tcmalloc tbbmalloc)
+# secure is measured beside duet where somebody asks for it.
+peers = $(subst $(space),$(comma),$(filter-out secure,$(engines)) \
+    jemalloc mimalloc tcmalloc tbbmalloc)
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 export JOBS

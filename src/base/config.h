@@ -1,7 +1,8 @@
 /*
  * Every number that shapes the allocator below its engines, each with its reason. The build
- * flavours set DUET_CHECKED and DUET_TINY; code tests the constants made from them
- * with a plain `if`, so that both sides are always compiled.
+ * sets DUET_CHECKED, DUET_TINY, DUET_RWLOCK, DUET_LONG_PAGE_BYTES and, for one engine, DUET_SECURE;
+ * code tests the constants made from them with a plain `if`, so that both sides are always
+ * compiled.
  */
 #ifndef DUET_BASE_CONFIG_H
 #define DUET_BASE_CONFIG_H
@@ -19,7 +20,7 @@
 #define DUET_TINY 0 /* limits so low that their edges are met within seconds */
 #endif
 
-/* The secure flavour of the engine duet. */
+/* The secure flavour of the engine duet. Nothing below the engines looks at it. */
 #ifndef DUET_SECURE
 #define DUET_SECURE 0
 #endif

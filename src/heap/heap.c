@@ -323,14 +323,14 @@ bool heap_resize(void *ptr, size_t length, size_t align, size_t new_length)
 {
     enum change change = judge_change(ptr, length, align, new_length, "duet_resize");
     return change == CHANGE_DONE ||
-           (change == CHANGE_LARGE && resize_large(ptr, max_size(new_length, 1), "duet_resize"));
+           (change == CHANGE_LARGE && resize_large(ptr, new_length, "duet_resize"));
 }
 
 void *heap_remap(void *ptr, size_t length, size_t align, size_t new_length)
 {
     enum change change = judge_change(ptr, length, align, new_length, "duet_remap");
     if (change == CHANGE_LARGE)
-        return remap_large(ptr, max_size(new_length, 1), align, false, "duet_remap");
+        return remap_large(ptr, new_length, align, false, "duet_remap");
     return change == CHANGE_DONE ? ptr : NULL;
 }
 

@@ -29,10 +29,14 @@ struct heap_options {
 
 /* Once, as the library is loaded. The heap works before, with default options. */
 void heap_start(const struct heap_options *options);
+
+/* As the process ends by itself: the counters are closed and, but in a forked child, the engine and
+ * the large blocks have a last look. */
 void heap_end(void);
 
-/* Memory of `length` bytes, of 1 byte for 0, at a multiple of `align`, a power of two. *zeroed
- * says whether it reads as zero. NULL: no memory; errno is the caller's to set. */
+/* Memory of `length` bytes, for 0 at least an address (ENGINE_LARGE_LEAST), at a multiple of
+ * `align`, a power of two. *zeroed says whether it reads as zero. NULL: no memory; errno is the
+ * caller's to set. */
 COLD void *heap_alloc(size_t length, size_t align, bool *zeroed);
 
 /* Any pointer that was handed out; NULL does nothing. */

@@ -346,7 +346,7 @@ bool os_has_guards(void)
         char *probe = call_mmap(NULL, page, PROT_READ | PROT_WRITE, 0);
         bool has = probe != NULL && call_madvise(probe, page, MADV_GUARD_INSTALL);
         if (probe != NULL)
-            call_munmap(probe, page);
+            discard(probe, page);
         cas_relaxed(&answer, UNKNOWN, has ? YES : NO);
     }
     return load_relaxed(&answer) == YES;
@@ -515,11 +515,11 @@ void os_back_off(unsigned round)
             thread_pause();
         return;
     }
-    int saved_errno = errno;
-    if (round < ROUNDS_OF_YIELDS) {
-        sched_yield();
-    } else {
+    if (round >= ROUNDS_OF_YIELDS) {
         os_sleep_ns(SLEEP_NS);
+        return;
     }
+    int saved_errno = errno;
+    sched_yield();
     errno = saved_errno;
 }

@@ -53,7 +53,8 @@ struct meta_pool {
     uint32_t first_count;
 };
 
-/* `bytes` is a power of two. The second has so many first records, in data of its own. */
+/* `bytes` is a power of two. The second has so many first records, in data of its own:
+ * as many as a small process needs, which then maps none. */
 #define META_POOL_INITIAL(bytes, rank)                                                             \
     {                                                                                              \
         META_POOL_FIELDS(bytes, rank)                                                              \

@@ -7,6 +7,7 @@
 #include "scenarios.h"
 
 #define CELLS 6
+#define ALL ((1u << CELLS) - 1)
 #define CELL_BYTES 100
 
 static void *cells[CELLS];
@@ -71,7 +72,7 @@ static void begin_with_one_free(void)
 
 static void begin_with_two_in_use(void)
 {
-    begin_with(0x3c & ((1 << CELLS) - 1));
+    begin_with(ALL & ~3u);
 }
 
 static void begin_with_none_free(void)
@@ -79,10 +80,10 @@ static void begin_with_none_free(void)
     begin_with(0);
 }
 
-/* Each of the cells in its turn, so many of which are free now, and what threads have taken. */
-static void verify(size_t still_free)
+/* Of the cells those are free now whose bit is set; the others are whose they were. */
+static void verify(unsigned freed)
 {
-    size_t held = 0;
+    size_t held = 0, still_free = (size_t)__builtin_popcount(freed);
     for (size_t i = 0; i < TAKEN; i++)
         held += taken[i] != NULL;
     engine_trim(); /* which does what frees have left to the next holder */
@@ -95,6 +96,8 @@ static void verify(size_t still_free)
         for (size_t j = 0; j < TAKEN; j++)
             MUST(taken[j] != again[i]);
     }
+    for (size_t i = 0; i < CELLS; i++)
+        MUST((freed >> i & 1) != 0 || *(uintptr_t *)cells[i] == 1);
     MUST(in_use() == others + 3 * CELLS - still_free + held);
 }
 
@@ -105,19 +108,24 @@ static void free_one(unsigned number)
     give(cells[1 + number], 0);
 }
 
-static void verify_three_freed(void)
+static void verify_first_three_freed(void)
+{
+    verify(7);
+}
+
+static void verify_first_four_freed(void)
+{
+    verify(0xf);
+}
+
+static void verify_first_two_freed(void)
 {
     verify(3);
 }
 
-static void verify_four_freed(void)
+static void verify_second_and_third_freed(void)
 {
-    verify(4);
-}
-
-static void verify_two_freed(void)
-{
-    verify(2);
+    verify(6);
 }
 
 const struct scenario scenario_ng_free = {
@@ -127,7 +135,7 @@ const struct scenario scenario_ng_free = {
     .wider = {4, 3},
     .set_up = begin_with_one_free,
     .thread = free_one,
-    .verify = verify_three_freed,
+    .verify = verify_first_three_freed,
 };
 
 const struct scenario scenario_ng_free_3 = {
@@ -137,7 +145,7 @@ const struct scenario scenario_ng_free_3 = {
     .wider = {2, 2},
     .set_up = begin_with_one_free,
     .thread = free_one,
-    .verify = verify_four_freed,
+    .verify = verify_first_four_freed,
 };
 
 /* The first frees of a full group, which need the context. */
@@ -148,7 +156,7 @@ const struct scenario scenario_ng_first = {
     .wider = {4, 3},
     .set_up = begin_with_none_free,
     .thread = free_one,
-    .verify = verify_two_freed,
+    .verify = verify_second_and_third_freed,
 };
 
 static void free_one_of_the_last(unsigned number)
@@ -158,7 +166,7 @@ static void free_one_of_the_last(unsigned number)
 
 static void verify_all_freed(void)
 {
-    verify(CELLS);
+    verify(ALL);
 }
 
 /* The last two of all. */
@@ -194,6 +202,6 @@ const struct scenario scenario_ng_take = {
     .wider = {3, 2},
     .set_up = begin_with_one_free,
     .thread = free_or_take,
-    .verify = verify_two_freed,
+    .verify = verify_first_two_freed,
     .outcomes = 3,
 };

@@ -5,7 +5,7 @@
  *   spike    all small cells are freed, and the program goes on to work, in a small way
  *   idle     likewise, and nobody calls any more: for the option purge_thread
  *   trim     likewise, and another thread asks for all that is free (malloc_trim)
- *   sparse   one cell in 64 stays, so that hardly a group is wholly free; then as in spike
+ *   sparse   one cell in 64 stays, so that many a group stays; then as in spike
  *   free     the spike was allocated by threads that have ended, and is freed by one that never
  *            allocated anything; then as in spike
  *
@@ -22,6 +22,7 @@
 #include "engine_facts.h"
 #include "memory.h"
 #include "names.h"
+#include "trim.h"
 
 #define SPIKE_BYTES ((size_t)64 << 20)
 #define CELL_BYTES ((size_t)496)
@@ -74,11 +75,7 @@ static void *free_all(void *unused)
 
 static void *ask_for_all(void *unused)
 {
-#ifdef DUET_NAMES
-    duet_trim();
-#else
-    malloc_trim(0);
-#endif
+    trim();
     return unused;
 }
 

@@ -16,6 +16,7 @@
 #include "engine_facts.h"
 #include "memory.h"
 #include "names.h"
+#include "trim.h"
 
 static uintptr_t *accused; /* in the shared page */
 static int accused_fd;     /* of which it is */
@@ -183,24 +184,10 @@ static void free_twice_with_another_between(void)
     free(accuse(opaque(cell)));
 }
 
-/* What slots hold goes back to where it came from, as it does in time. */
-static void trim(void)
-{
-#ifdef DUET_NAMES
-    duet_trim();
-#else
-    malloc_trim(0);
-#endif
-}
-
 /* Then the two are side by side. */
 static void free_twice_with_another_between_and_trim(void)
 {
-    void *cell = cell_among_others(100);
-    void *other = cell_among_others(100);
-    free(cell);
-    free(other);
-    free(accuse(opaque(cell)));
+    free_twice_with_another_between();
     trim();
 }
 
@@ -744,7 +731,8 @@ struct misuse {
     const char *name;
     void (*body)(void);
     const char *call;
-    /* What each engine says; NULL: it cannot know, and the row is left out. */
+    /* What each engine says; NULL: it cannot know, or what it says is chance, and the row is left
+     * out. */
     const char *duet;
     const char *smp;
     const char *ng;
@@ -810,7 +798,7 @@ static const struct misuse misuses[] = {
     {"realloc of the stack", realloc_stack, "realloc", NOT_OURS, NOT_OURS, NOT_OURS, NOT_OURS},
     {"realloc inside a cell", realloc_interior, "realloc", NOT_A_CELL, NOT_A_CELL,
      NOT_A_CELL_OR_HEADER, NOT_A_CELL},
-    {"realloc of a freed cell", realloc_freed, "realloc", NULL, NULL, NULL, ALREADY},
+    {"realloc of a freed cell", realloc_freed, "realloc", NULL, NULL, TWICE, ALREADY},
     {"usable size of a global", usable_size_of_global, "malloc_usable_size", NOT_OURS, NOT_OURS,
      NOT_OURS, NOT_OURS},
     {"usable size inside a cell", usable_size_of_interior, "malloc_usable_size", NOT_A_CELL,
@@ -892,8 +880,8 @@ static const struct misuse misuses[] = {
 
     {"a forged group, a real meta", free_in_a_forged_group_of_a_real_meta, "free", NULL, NULL,
      NOT_A_CELL_OR_HEADER, NULL},
-    {"a forged group, no meta", free_in_a_forged_group_of_no_meta, "free", NULL, NULL,
-     NOT_A_CELL_OR_HEADER, NULL},
+    {"a forged group, no meta", free_in_a_forged_group_of_no_meta, "free", NOT_A_CELL, NOT_A_CELL,
+     NOT_A_CELL_OR_HEADER, NOT_A_CELL},
     {"free of a cell that holds a group", free_the_cell_of_a_nested_group, "free", NULL, NULL,
      NOT_A_CELL, NULL},
 };

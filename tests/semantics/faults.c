@@ -18,6 +18,7 @@
 
 #include "check.h"
 #include "heap_stats.h"
+#include "in_child.h"
 #include "invariants.h"
 #include "names.h"
 #include "os/fault.h"
@@ -90,8 +91,9 @@ struct trial {
     bool in_the_middle; /* after a round without faults */
 };
 
-static void run_trial(const struct trial *trial)
+static void run_trial(void *argument)
 {
+    const struct trial *trial = argument;
     if (trial->in_the_middle)
         CHECK(scenario() == 0);
     for (unsigned round = 0; round < trial->rounds; round++) {
@@ -112,21 +114,13 @@ static struct report usual; /* without faults */
 static void run(const struct trial *trial, const char *what)
 {
     *report = (struct report){0};
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        run_trial(trial);
-        _exit(0);
-    }
-    int status;
-    CHECK(waitpid(child, &status, 0) == child);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    int status = status_in_child(run_trial, (void *)(uintptr_t)trial);
+    if (status == 0)
         return;
     fprintf(
         stderr,
         "faults: failed (%s %d): %s, kinds %s to %s: once %zu, every %zu, share %u, chance %u\n",
-        WIFEXITED(status) ? "status" : "signal",
-        WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), what, kind_names[trial->first],
+        status > 0 ? "status" : "signal", abs(status), what, kind_names[trial->first],
         kind_names[trial->last], trial->plan.once, trial->plan.every, trial->plan.share,
         trial->plan.chance);
     exit(1);
@@ -161,6 +155,7 @@ static double run_as_usual(void)
     run(&trial, "without faults");
     CHECK(report->refused == 0);
     usual = *report;
+    CHECK(usual.counts[FAULT_MAP].calls > 0 && usual.counts[FAULT_UNMAP].calls > 0);
     return now() - start;
 }
 

@@ -3,6 +3,7 @@
  * realloc, and every size and alignment really there, from one end to the other.
  */
 #include "cmocka_tests.h"
+#include "trim.h"
 
 #define LARGEST_STEP ((size_t)64 << 20)
 #define EVERY_SIZE_TO ((size_t)8192)
@@ -79,11 +80,7 @@ static void calloc_is_zero_after_shrinking_and_trim(void **state)
         memset(other, 0xdd, size / 2);
         free(block);
         free(other);
-#ifdef DUET_NAMES
-        duet_trim();
-#else
-        malloc_trim(0);
-#endif
+        trim();
         unsigned char *zeroed = calloc(1, opaque_size(size));
         assert_non_null(zeroed);
         assert_true(is_filled(zeroed, 0, size));

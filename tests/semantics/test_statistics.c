@@ -3,6 +3,7 @@
  */
 #include "cmocka_tests.h"
 #include "engine_facts.h"
+#include "trim.h"
 
 enum { COUNT = 1000, BYTES = 10000 };
 
@@ -105,17 +106,6 @@ static void malloc_info_writes_xml(void **state)
 }
 
 #endif
-
-static bool trim(void)
-{
-#ifdef DUET_NAMES
-    return duet_trim();
-#else
-    int answer = malloc_trim(0);
-    assert_true(answer == 0 || answer == 1);
-    return answer == 1;
-#endif
-}
 
 static void trim_leaves_live_blocks_alone(void **state)
 {

@@ -9,18 +9,29 @@
 
 #include "check.h"
 
-/* Ends the program where the child does not come to the end of `code`. */
-static inline void in_child(void (*code)(void))
+/* The child's status, 0 if it comes to the end of `code`; or minus the signal that ended it. */
+static inline int status_in_child(void (*code)(void *argument), void *argument)
 {
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        code();
+        code(argument);
         _exit(0);
     }
     int status = -1;
     CHECK(waitpid(child, &status, 0) == child);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static inline void call_in_child(void *code)
+{
+    (*(void (**)(void))code)();
+}
+
+/* Ends the program where the child does not come to the end of `code`. */
+static inline void in_child(void (*code)(void))
+{
+    CHECK(status_in_child(call_in_child, &code) == 0);
 }
 
 #endif

@@ -14,9 +14,12 @@
 
 #include "check.h"
 
+enum { REFUSED_MOST = 8 };
+
 static inline void refuse_system_calls(const int *calls, size_t count)
 {
-    struct sock_filter filter[2 * 8 + 2];
+    struct sock_filter filter[2 * REFUSED_MOST + 2];
+    CHECK(count <= REFUSED_MOST);
     size_t length = 0;
     filter[length++] =
         (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));

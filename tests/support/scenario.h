@@ -19,6 +19,7 @@
 #include "check.h"
 #include "memory.h"
 #include "names.h"
+#include "trim.h"
 
 #ifdef DUET_NAMES
 #include "duet.h"
@@ -175,11 +176,7 @@ static inline void resize(struct scenario_actor *actor, struct scenario_block *b
 static inline bool trim_heap(void)
 {
     errno = SCENARIO_ERRNO;
-#ifdef DUET_NAMES
-    bool trimmed = duet_trim();
-#else
-    bool trimmed = malloc_trim(0) != 0;
-#endif
+    bool trimmed = trim();
     CHECK(errno == SCENARIO_ERRNO);
     return trimmed;
 }

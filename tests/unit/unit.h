@@ -19,7 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Runs code(argument) in a child and returns the signal that ended it, 0 if none did. What the
+/* Runs code(argument) in a child and returns the signal that ended it, 0 if none did, whatever its
+ * status. What the
  * child wrote to stderr, cut to fit, is left in `text`. */
 static inline int signal_of(void (*code)(void *), void *argument, char *text, size_t text_bytes)
 {

@@ -294,8 +294,10 @@ static void shuffle(void **cells, size_t count)
  * once that is so much that it has lain there for a while, and nobody can tell which comes next. */
 static void take_freed(const struct cache_use *use, size_t kind, struct own *own)
 {
+    if (own->magazine == NULL)
+        return;
     struct own freed = take_out(use, cache_freed_word(kind));
-    if (own->magazine != NULL && freed.count >= CACHE_FREED_LEAST(own->magazine->capacity)) {
+    if (freed.count >= CACHE_FREED_LEAST(own->magazine->capacity)) {
         size_t want = freed.count - CACHE_STAYS(freed.count);
         note_event(use->cache, kind);
         if (want > own->magazine->capacity)

@@ -125,7 +125,7 @@ void cache_free_slow(const struct cache_use *use, void *cell, size_t kind);
 /* Passes on what it has, and gives the magazines back. */
 void cache_drain(const struct cache_use *use);
 
-/* Passes on what it has of kinds that were not used since the last time. */
+/* Passes on those magazines that were not used since the last time. */
 void cache_decay(const struct cache_use *use);
 
 /* Whether it holds anything. Anybody may ask. */

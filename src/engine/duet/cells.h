@@ -129,9 +129,10 @@ void *cells_take(size_t length, size_t align, size_t *kind, bool *zeroed);
  * that it was put back already. */
 void cells_give(void *cell, size_t kind);
 
+struct group;
+
 /* All groups there are, the locks of their homes held, once the cells in magazines and on shelves
  * are back in them; both as far as nobody is in the way. */
-struct group;
 void cells_visit_groups(void (*visit)(struct group *group));
 
 #endif

@@ -161,7 +161,7 @@ static void describe(struct group *group, struct home *home, size_t kind, const 
     group->segment = span->segment;
     group->guarded = span->guarded;
     group->purged = span->zeroed ? UINT32_MAX : 0;
-    if (group_has_sparse(group))
+    if (group_has_sparse(kind))
         store_relaxed(group_sparse(group), UINT64_MAX); /* whoever had the span before */
     for (size_t word = 0; word < group->words; word++) {
         size_t left = group->cells - word * MASK_BITS;

@@ -43,7 +43,7 @@
 
 ALWAYS_INLINE bool engine_is_large(size_t length, size_t align)
 {
-    return length > DUET_MOST_BYTES || duet_kind_for_aligned(length, align) == 0;
+    return duet_kind_for_aligned(length, align) == 0;
 }
 
 /* A cell and its class, or NULL: then engine_alloc_slow is to be called, or it is large. */
@@ -105,9 +105,7 @@ static inline bool engine_was_allocated(const void *cell, size_t class, size_t l
 static inline bool engine_resize(void *cell, size_t class, size_t length, size_t align,
                                  const char *call)
 {
-    (void)cell, (void)call;
-    return duet_kind_for_aligned(length, align) == class + 1 ||
-           duet_fits(length, engine_class_bytes(class));
+    return engine_was_allocated(cell, class, length, align, call);
 }
 
 /* What is to be done as the process ends: nothing. */

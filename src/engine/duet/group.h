@@ -106,9 +106,9 @@ ALWAYS_INLINE uint64_t *group_book(struct group *group)
 
 /* In the secure flavour, of groups of several blocks, which have fewer cells than a word has bits:
  * cells of which some pages may not be there, since they were never touched, or were purged. */
-ALWAYS_INLINE bool group_has_sparse(const struct group *group)
+ALWAYS_INLINE bool group_has_sparse(size_t kind)
 {
-    return DUET_SECURE && duet_tables.kinds[group->kind].blocks > 1;
+    return DUET_SECURE && duet_tables.kinds[kind].blocks > 1;
 }
 
 ALWAYS_INLINE uint64_t *group_sparse(struct group *group)

@@ -40,6 +40,7 @@ extern struct home home_array[DUET_HOMES];
 /* Those that ever had a group, a bit each: the pages of others are not to be touched for
  * nothing. */
 extern uint32_t homes_with_groups;
+static_assert(DUET_HOMES <= 32, "a bit each");
 
 /* For who must have a certain home's lock: some 100 ms, the most of it asleep. */
 #define HOME_PATIENCE 2000

@@ -108,7 +108,7 @@ static bool purge_listed(struct home *home, struct group *group, bool *held)
     if (parts != 0) {
         home_release(home);
         parts = purge_parts(group->base, parts, shift);
-        if (group_has_sparse(group))
+        if (group_has_sparse(group->kind))
             or_relaxed(group_sparse(group), claim.bits[0]);
         *held = home_try_for(home, HOME_PATIENCE);
         if (*held)

@@ -23,7 +23,7 @@ size_t large_bytes(const void *ptr, const char *call);
 /* Changes the length in place. False: refused, nothing changed. */
 bool large_resize(void *ptr, size_t new_length, const char *call);
 
-/* Of a length only the page counts, as large_bytes tells. */
+/* Of a large block any large length will do: it is not looked at. */
 static inline bool large_was_allocated(const void *ptr, size_t length, const char *call)
 {
     (void)ptr, (void)length, (void)call;

@@ -6,7 +6,8 @@
  *
  * No two start in one block, so that the address table, which knows blocks, leads from an address
  * to the record. The record lies among the metas; the large block itself holds nothing but its
- * user's bytes. Lengths are whole pages, mappings whole BLOCK_BYTES. A mapping's pages move, and
+ * user's bytes and, in a flavour that guards, a seal behind them. Lengths are whole pages, the
+ * guard's too, mappings whole BLOCK_BYTES. A mapping's pages move, and
  * its bytes are never copied; what has its memory from the source is copied.
  *
  * A block that the kernel refuses to unmap (max_map_count: there are too many mappings to split
@@ -21,8 +22,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* `length` is at least ENGINE_LARGE_LEAST; a block of no bytes is an address alone (empty.h). NULL:
- * no memory, or no address. *zeroed: whether it reads as zero. */
+/* `length` is at least ENGINE_LARGE_LEAST; a block of no bytes is an address alone (empty.h) or,
+ * where there is none, what the guard makes of it. NULL: no memory, or no address. *zeroed: whether
+ * it reads as zero. */
 void *large_alloc(size_t length, size_t align, bool *zeroed);
 
 /* These stop the program, in the name of `call`, if ptr is not the start of a large block. Both
@@ -34,7 +36,7 @@ size_t large_bytes(const void *ptr, const char *call);
  * known. Stops the program as the others do. */
 bool large_was_allocated(const void *ptr, size_t length, const char *call);
 
-/* Changes the length in place. False: refused, nothing changed. */
+/* Changes the length in place; not of a block of no bytes. False: refused, nothing changed. */
 bool large_resize(void *ptr, size_t new_length, const char *call);
 
 /* As large_resize, but may move the block to another multiple of `align`; by a copy only with

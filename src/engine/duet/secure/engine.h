@@ -1,6 +1,7 @@
 /*
  * The secure flavour of the engine duet: the same cells, magazines and groups, and around each cell
- * what finds misuse, or makes it harmless. Start reading here; then seal.h, zeros.h, ../guard.h.
+ * what finds misuse, or makes it harmless. Start reading here; then seal.h, zeros.h, pages.h,
+ * large_guard.h, ../guard.h, inspect.c.
  *
  *   malloc   a cell that holds 8 bytes more; it must read as zero, or somebody has written to freed
  *            memory; its seal says what was asked for.
@@ -9,7 +10,9 @@
  *            magazines of a class (../cache.h).
  *   groups   have inaccessible memory behind them, and hand out their cells in no order.
  *   large    blocks have an inaccessible page behind them, a seal before it, and are inaccessible
- *            as a whole once they are freed.
+ *            as a whole once they are freed, if the kernel has marks for that, or else cleared;
+ *            their addresses wait, too.
+ *   exit     all that is free is looked at once more, and, while there is one thread, all seals.
  *
  * What it gives up: time, and 8 bytes a cell. A cell that was handed out again can be freed by who
  * had it before; reading behind a cell, up to its group's end, is not noticed.
@@ -29,7 +32,8 @@
 
 #define ENGINE_NAME "secure"
 
-/* A block of no bytes is a large one, of which there is nothing but the guard (large_guard.h). */
+/* A block of no bytes is a large one: an address alone (heap/large/empty.h) or, where there is none
+ * for it, a guard alone (large_guard.h). */
 #define ENGINE_LARGE_LEAST 0
 
 /* Whether this is the length of a cell, with its seal: not 0, which wraps round. */
@@ -149,7 +153,7 @@ ALWAYS_INLINE bool engine_free_sized(void *ptr, size_t length, size_t align, siz
 {
     size_t kind = table_class(ptr);
     *class = kind - 1;
-    if (unlikely(!duet_is_cell(ptr, kind)))
+    if (unlikely(!duet_is_cell(ptr, kind)) && !duet_is_long_start(ptr, kind))
         return false;
     struct seal found;
     uint64_t word = secure_verify(ptr, kind, "free_sized", &found);

@@ -2,6 +2,9 @@
 
 #include "base/atomics.h"
 
+/* Blocks that are longer do not wait: all that wait are no burden where addresses are few. */
+#define WAITING_MOST_BYTES ((size_t)1 << 20)
+
 static struct large_memory *waiting[LARGE_GUARD_PLACES];
 static uint32_t next;
 

@@ -20,16 +20,15 @@
 
 struct large_memory;
 
-/* Blocks that are longer do not wait: all that wait are no burden where addresses are few. */
 #define LARGE_GUARD_PLACES 8
-#define WAITING_MOST_BYTES ((size_t)1 << 20)
 
 static inline size_t large_guard_bytes(void)
 {
     return os_page_bytes();
 }
 
-/* A block of no bytes is all guard; where there are no guards it has room for a seal. */
+/* A block of no bytes for which there is no address alone is all guard; where there are no guards
+ * it has room for a seal. */
 static inline size_t large_guard_least(void)
 {
     return os_has_guards() ? 0 : 1;

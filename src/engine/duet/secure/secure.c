@@ -86,22 +86,24 @@ COLD static bool clear_pages(char *start, size_t bytes)
 
 static struct group *group_with_sparse(const void *cell, size_t kind, const char *call)
 {
-    return duet_tables.kinds[kind].blocks > 1 ? group_of(cell, kind, call) : NULL;
+    return group_has_sparse(kind) ? group_of(cell, kind, call) : NULL;
 }
 
 /* As what is for short cells, of any. *sparse: whether pages of it are not there. */
-ALWAYS_INLINE bool are_all_zeros_of_any(const void *cell, size_t kind, bool *sparse)
+ALWAYS_INLINE bool are_all_zeros_of_any(const void *cell, size_t kind, const char *call,
+                                        bool *sparse)
 {
     size_t bytes = duet_kind_bytes(kind);
-    struct group *group = group_with_sparse(cell, kind, "malloc");
+    struct group *group = group_with_sparse(cell, kind, call);
     if (unlikely(group != NULL) && group_take_sparse(group, cell))
         return are_all_zeros_in_pages(cell, bytes, sparse);
     return zeros_are_all_long(cell, bytes);
 }
 
-ALWAYS_INLINE void put_zeros_in_any(void *cell, size_t kind, size_t bytes, bool sparse)
+ALWAYS_INLINE void put_zeros_in_any(void *cell, size_t kind, size_t bytes, bool sparse,
+                                    const char *call)
 {
-    struct group *group = unlikely(sparse) ? group_with_sparse(cell, kind, "free") : NULL;
+    struct group *group = unlikely(sparse) ? group_with_sparse(cell, kind, call) : NULL;
     if (likely(group == NULL))
         memset(cell, 0, bytes);
     else if (clear_pages(cell, bytes))
@@ -124,7 +126,7 @@ void secure_freed_at_once(const void *cell, const char *call)
 void secure_broken(const void *cell, size_t kind, const char *call)
 {
     uint64_t word = load_relaxed(seal_word((void *)(uintptr_t)cell, kind));
-    bool sparse = false, freed = word == 0 && are_all_zeros_of_any(cell, kind, &sparse);
+    bool sparse = false, freed = word == 0 && are_all_zeros_of_any(cell, kind, call, &sparse);
     fatal_pointer(call, cell, freed ? "was freed already" : "was written to behind its end");
 }
 
@@ -134,7 +136,7 @@ ALWAYS_INLINE void free_any(void *cell, size_t kind, uint64_t word, const struct
                             const char *call)
 {
     secure_break_seal(cell, kind, word, call);
-    put_zeros_in_any(cell, kind, seal_covered_bytes(kind, found), found->sparse);
+    put_zeros_in_any(cell, kind, seal_covered_bytes(kind, found), found->sparse, call);
     if (unlikely(!duet_push(cell, kind)))
         cells_give(cell, kind);
 }
@@ -166,7 +168,7 @@ size_t engine_free_slow(void *ptr, const char *call)
         return class;
     struct seal found;
     uint64_t word = secure_verify(ptr, kind, call, &found);
-    free_any(ptr, kind, word, &found, call);
+    secure_free(ptr, kind, word, &found, call);
     return class;
 }
 
@@ -175,7 +177,7 @@ size_t engine_free_slow(void *ptr, const char *call)
 void *secure_hand_out(void *cell, size_t kind, size_t length, size_t align)
 {
     struct seal seal = {.length = length, .align = align};
-    if (unlikely(!are_all_zeros_of_any(cell, kind, &seal.sparse)))
+    if (unlikely(!are_all_zeros_of_any(cell, kind, "malloc", &seal.sparse)))
         secure_not_zero(cell);
     seal_write(cell, kind, &seal);
     return cell;
@@ -218,7 +220,7 @@ bool engine_resize(void *cell, size_t class, size_t length, size_t align, const 
     size_t kind = class + 1;
     secure_verify(cell, kind, call, &found);
     if (secure_kind_for(length, align) != kind &&
-        !(length <= DUET_MOST_BYTES && duet_fits(length + SEAL_BYTES, duet_kind_bytes(kind))))
+        !(secure_is_cell(length) && duet_fits(length + SEAL_BYTES, duet_kind_bytes(kind))))
         return false;
     store_relaxed(seal_word(cell, kind), (uint64_t)0); /* who interrupts us finds no seal */
     fence_signal();

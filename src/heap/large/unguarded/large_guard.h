@@ -3,8 +3,9 @@
  * this name with the same functions; which one large.c is compiled with is the include path's to
  * say.
  *
- * Where there are guards, what was asked for is usable, to the byte; behind that lies a seal, up to
- * the guard, which is the last page of the block's length.
+ * Where there are guards, what was asked for is usable, to the byte; right behind that lies a seal
+ * of a few bytes, as far as there is room before the guard, which is the last page of the block's
+ * length.
  */
 #ifndef DUET_HEAP_LARGE_UNGUARDED_LARGE_GUARD_H
 #define DUET_HEAP_LARGE_UNGUARDED_LARGE_GUARD_H
@@ -46,8 +47,8 @@ static inline void large_guard_close(char *start, size_t length)
     (void)start, (void)length;
 }
 
-/* Seals what lies between the bytes that were asked for and the guard, `room` bytes from the
- * block's start; clears that, before it is the user's; says whether it is whole. */
+/* Seals what lies right behind the bytes that were asked for, before the guard, `room` bytes from
+ * the block's start; clears that, before it is the user's; says whether it is whole. */
 static inline void large_guard_seal(char *start, size_t asked, size_t room)
 {
     (void)start, (void)asked, (void)room;
