@@ -39,6 +39,14 @@ static unsigned char *cell_among_others(size_t size)
     return opaque(cells[1]);
 }
 
+/* As memset, byte by byte: secure looks at what memset is about to do. */
+static void write_bytes(void *start, unsigned char byte, size_t count)
+{
+    volatile unsigned char *bytes = opaque(start);
+    for (size_t i = 0; i < count; i++)
+        bytes[i] = byte;
+}
+
 /* ---- Pointers that are none, and what was freed ------------------------------------------- */
 
 static unsigned char global[64] __attribute__((aligned(16)));
@@ -361,7 +369,7 @@ static void free_with_less_than_its_alignment(void)
 static unsigned char *overflow(size_t size, size_t count)
 {
     unsigned char *cell = cell_among_others(size);
-    memset(opaque(cell + size), 'A', count);
+    write_bytes(cell + size, 'A', count);
     return accuse(cell);
 }
 
@@ -447,7 +455,7 @@ static void free_after_a_page_too_many(void)
         cell = cells[--i];
     while (i > 0 && !is_on_page((uintptr_t)cell / 4096 + 1, cells));
     size_t pages = is_on_page((uintptr_t)cell / 4096 + 1, cells) ? 2 : 1;
-    memset(opaque(cell + 100), 'A', pages * 4096 - (uintptr_t)cell % 4096 - 100);
+    write_bytes(cell + 100, 'A', pages * 4096 - (uintptr_t)cell % 4096 - 100);
     free(accuse(cell));
 }
 
@@ -479,7 +487,7 @@ static void write_after_free(size_t size)
 {
     unsigned char *cell = cell_among_others(size);
     free(cell);
-    memset(opaque(accuse(cell) + size / 2), 'A', 8);
+    write_bytes((unsigned char *)accuse(cell) + size / 2, 'A', 8);
     for (size_t i = 0; i < UNTIL_ITS_TURN; i++)
         free(opaque(malloc(opaque_size(size))));
 }
@@ -506,7 +514,7 @@ static void end_after_a_write_to_a_freed_cell(void)
 {
     unsigned char *cell = cell_among_others(100);
     free(cell);
-    memset(opaque(accuse(cell) + 50), 'A', 8);
+    write_bytes((unsigned char *)accuse(cell) + 50, 'A', 8);
     exit(0);
 }
 
@@ -623,7 +631,7 @@ static void usable_size_after_a_byte_too_many(void)
 static void free_with_an_overwritten_header(void)
 {
     unsigned char *cell = cell_among_others(100);
-    memset(opaque(cell - 4), 'A', 4);
+    write_bytes(cell - 4, 'A', 4);
     free(accuse(cell));
 }
 
@@ -633,7 +641,7 @@ static void free_with_a_header_of_zeros(void)
     unsigned char *cell = cell_among_others(100);
     while (cell[-2] == 0)
         cell = cell_among_others(100);
-    memset(opaque(cell - 4), 0, 4);
+    write_bytes(cell - 4, 0, 4);
     free(accuse(cell));
 }
 
@@ -646,6 +654,67 @@ static void write_behind_the_end_and_into_a_free_cell(void)
     accuse(cell);
     for (size_t i = 0; i < 1000; i++)
         opaque(malloc(opaque_size(filling_size())));
+}
+
+/* ---- What the C library is asked to do ---------------------------------------------------- */
+
+static unsigned char other[WIDE_BYTES + 1000];
+
+static void copy_behind_a_cell(void)
+{
+    unsigned char *cell = accuse(cell_among_others(100));
+    memcpy(cell + 90, other, opaque_size(11));
+}
+
+static void copy_behind_a_wide_cell(void)
+{
+    unsigned char *cell = accuse(cell_among_others(WIDE_BYTES));
+    memcpy(cell, other, opaque_size(WIDE_BYTES + 1));
+}
+
+/* Of two cells side by side: the byte before the one is the other's. */
+static void copy_before_a_cell(void)
+{
+    unsigned char *cells[MANY];
+    many_cells(cells);
+    for (size_t i = 0; i < MANY * MANY; i++) {
+        unsigned char *before = cells[i / MANY], *cell = cells[i % MANY];
+        if (cell == before + engine_facts()->cell_of_100) {
+            accuse(before);
+            memcpy(opaque(cell - 1), other, opaque_size(100));
+        }
+    }
+}
+
+static void copy_from_behind_a_cell(void)
+{
+    const unsigned char *cell = accuse(cell_among_others(100));
+    memcpy(other, cell, opaque_size(101));
+}
+
+static void move_behind_a_cell(void)
+{
+    unsigned char *cell = accuse(cell_among_others(100));
+    memmove(cell + 1, cell, opaque_size(100));
+}
+
+static void fill_behind_a_cell(void)
+{
+    memset(accuse(cell_among_others(100)), 0, opaque_size(101));
+}
+
+static void copy_into_a_freed_cell(void)
+{
+    unsigned char *cell = cell_among_others(100);
+    free(cell);
+    memcpy(accuse(opaque(cell)), other, opaque_size(10));
+}
+
+static void copy_from_a_freed_cell(void)
+{
+    unsigned char *cell = cell_among_others(100);
+    free(cell);
+    memcpy(other, accuse(opaque(cell)), opaque_size(10));
 }
 
 /* ---- What looks like a cell --------------------------------------------------------------- */
@@ -668,13 +737,27 @@ static void free_in_a_forged_group(uint32_t meta)
     free(accuse(forged->cell));
 }
 
-/* The index of the meta of the group that a cell is in, as its header leads to it. */
-static uint32_t meta_of(const unsigned char *cell)
+/* What is read without asking, as ng would. */
+static void read_bytes(void *to, const void *from, size_t count)
+{
+    const volatile unsigned char *bytes = opaque((void *)(uintptr_t)from);
+    for (size_t i = 0; i < count; i++)
+        ((unsigned char *)to)[i] = bytes[i];
+}
+
+/* The start of the group that a cell is in, as its header leads to it. */
+static unsigned char *group_of(unsigned char *cell)
 {
     uint16_t offset;
+    read_bytes(&offset, cell - 2, sizeof offset);
+    return cell - (offset + (size_t)1) * 16;
+}
+
+/* The index of its meta. */
+static uint32_t meta_of(unsigned char *cell)
+{
     uint32_t meta;
-    memcpy(&offset, cell - 2, sizeof offset);
-    memcpy(&meta, cell - (offset + (size_t)1) * 16, sizeof meta);
+    read_bytes(&meta, group_of(cell), sizeof meta);
     return meta;
 }
 
@@ -691,10 +774,7 @@ static void free_in_a_forged_group_of_no_meta(void)
 /* The cell of a larger class in which the smallest cells' group lies. */
 static void free_the_cell_of_a_nested_group(void)
 {
-    unsigned char *cell = cell_among_others(0);
-    uint16_t offset;
-    memcpy(&offset, cell - 2, sizeof offset);
-    free(accuse(cell - (offset + (size_t)1) * 16));
+    free(accuse(group_of(cell_among_others(0))));
 }
 
 /* ---- The table ---------------------------------------------------------------------------- */
@@ -709,6 +789,8 @@ static void free_the_cell_of_a_nested_group(void)
 #define ALREADY "was freed already"
 #define WRITTEN "was written to after it was freed"
 #define BEHIND "was written to behind its end"
+#define NO_WRITING "was to be written to behind its end"
+#define NO_READING "was to be read behind its end"
 #define FREE_AND_WRITTEN "is free, and was written to; or the cell before it was, behind its end"
 
 /* Not a message: the access itself is refused; or does no harm. */
@@ -723,6 +805,13 @@ static void free_the_cell_of_a_nested_group(void)
 
 /* Not where the sanitizer has a thread of its own. */
 #define IF_ALONE(what) (UNDER_TSAN ? NULL : (what))
+
+/* Only secure's shared library looks. */
+#ifdef DUET_NAMES
+#define IF_SHARED(what) NULL
+#else
+#define IF_SHARED(what) (what)
+#endif
 
 /* In smp's tiny build WIDE_BYTES are beyond the classes. */
 #define IF_TINY(block, cell) (DUET_TINY ? (block) : (cell))
@@ -872,6 +961,20 @@ static const struct misuse misuses[] = {
     {"into a freed cell, found at the end of threads",
      end_after_a_write_to_a_freed_cell_with_threads, "exit", NULL, NULL, NULL, WRITTEN},
     {"into a freed large block", write_to_a_freed_large_block, NULL, NULL, FAULTS, FAULTS, FAULTS},
+    {"memcpy behind a cell", copy_behind_a_cell, "memcpy", NULL, NULL, NULL, IF_SHARED(NO_WRITING)},
+    {"memcpy behind a wide cell", copy_behind_a_wide_cell, "memcpy", NULL, NULL, NULL,
+     IF_SHARED(NO_WRITING)},
+    {"memcpy from before a cell on", copy_before_a_cell, "memcpy", NULL, NULL, NULL,
+     IF_SHARED(NO_WRITING)},
+    {"memcpy from behind a cell", copy_from_behind_a_cell, "memcpy", NULL, NULL, NULL,
+     IF_SHARED(NO_READING)},
+    {"memmove behind a cell", move_behind_a_cell, "memmove", NULL, NULL, NULL,
+     IF_SHARED(NO_WRITING)},
+    {"memset behind a cell", fill_behind_a_cell, "memset", NULL, NULL, NULL, IF_SHARED(NO_WRITING)},
+    {"memcpy into a freed cell", copy_into_a_freed_cell, "memcpy", NULL, NULL, NULL,
+     IF_SHARED(ALREADY)},
+    {"memcpy from a freed cell", copy_from_a_freed_cell, "memcpy", NULL, NULL, NULL,
+     IF_SHARED(ALREADY)},
     {"reading a freed cell", read_a_freed_small_cell, NULL, NULL, NULL, NULL, HARMLESS},
     {"reading a freed big cell", read_a_freed_big_cell, NULL, NULL, NULL, FAULTS,
      IF_TINY(FAULTS, HARMLESS)},

@@ -1,7 +1,7 @@
 /*
  * The secure flavour of the engine duet: the same cells, magazines and groups, and around each cell
  * what finds misuse, or makes it harmless. Start reading here; then seal.h, zeros.h, pages.h,
- * large_guard.h, ../guard.h, inspect.c.
+ * large_guard.h, ../guard.h, access.h, inspect.c.
  *
  *   malloc   a cell that holds 8 bytes more; it must read as zero, or somebody has written to freed
  *            memory; its seal says what was asked for.
@@ -12,10 +12,11 @@
  *   large    blocks have an inaccessible page behind them, a seal before it, and are inaccessible
  *            as a whole once they are freed, if the kernel has marks for that, or else cleared;
  *            their addresses wait, too.
+ *   copies   of memcpy and its like must lie within one block (access.h), in the shared library.
  *   exit     all that is free is looked at once more, and, while there is one thread, all seals.
  *
  * What it gives up: time, and 8 bytes a cell. A cell that was handed out again can be freed by who
- * had it before; reading behind a cell, up to its group's end, is not noticed.
+ * had it before; reading behind a cell, up to its group's end, is not noticed, but by copies.
  */
 #ifndef DUET_ENGINE_DUET_SECURE_ENGINE_H
 #define DUET_ENGINE_DUET_SECURE_ENGINE_H

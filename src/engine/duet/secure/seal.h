@@ -93,12 +93,18 @@ ALWAYS_INLINE uint64_t seal_word_for(const void *cell, const struct seal *seal, 
     return seal_word_saying(cell, spare | align | (uint64_t)seal->sparse << SEAL_SPARSE_SHIFT);
 }
 
+/* The length that a word says was asked for, whosever word it is. */
+ALWAYS_INLINE size_t seal_length(uint64_t word, size_t kind)
+{
+    size_t spare = word >> SEAL_SAYS_SHIFT & (((uint64_t)1 << SEAL_SPARE_BITS) - 1);
+    return duet_kind_bytes(kind) - SEAL_BYTES - spare;
+}
+
 /* What the word says. False: it is no seal of this cell. */
 ALWAYS_INLINE bool seal_read(uint64_t word, const void *cell, size_t kind, struct seal *seal)
 {
     const uint64_t says = word >> SEAL_SAYS_SHIFT & SEAL_SAYS_MASK;
-    size_t spare = says & (((uint64_t)1 << SEAL_SPARE_BITS) - 1);
-    seal->length = duet_kind_bytes(kind) - SEAL_BYTES - spare;
+    seal->length = seal_length(word, kind);
     seal->align = (size_t)1 << (says >> SEAL_SPARE_BITS & (((uint64_t)1 << SEAL_ALIGN_BITS) - 1));
     seal->sparse = says >> SEAL_SPARSE_SHIFT;
     return word == seal_word_saying(cell, says);
