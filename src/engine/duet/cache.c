@@ -273,41 +273,40 @@ static void refill_from(size_t home, struct own *own, struct magazine *transfer)
     magazine_give(home, transfer);
 }
 
-/* In the secure flavour nobody can tell which cells come one after the other. */
-static void shuffle(void **cells, size_t count)
+/* In the secure flavour nobody can tell which cells come one after the other: each from number
+ * `mixed` on changes places with any of those before it. */
+static void shuffle(void **cells, size_t mixed, size_t count)
 {
     static uint64_t seed; /* about: two threads may see the same */
     uint64_t random = load_relaxed(&seed);
     if (unlikely(random == 0))
         random = random_secret();
-    for (size_t left = count; left > 1; left--) {
+    for (size_t i = mixed; i < count; i++) {
         random = random * 0x5851f42d4c957f2du + 0x14057b7ef767814fu;
-        size_t chosen = (size_t)((random >> 32) * left >> 32);
-        void *cell = cells[left - 1];
-        cells[left - 1] = cells[chosen];
+        size_t chosen = (size_t)((random >> 32) * (i + 1) >> 32);
+        void *cell = cells[i];
+        cells[i] = cells[chosen];
         cells[chosen] = cell;
     }
     store_relaxed(&seed, random);
 }
 
-/* In the secure flavour: fills an empty magazine with most of what the slot has freed, the oldest,
- * once that is so much that it has lain there for a while, and nobody can tell which comes next. */
+/* In the secure flavour: once so much was freed that the oldest has lain there for a while, the two
+ * magazines change places, but for what was freed last, which stays with what is freed; and nobody
+ * can tell which comes next. */
 static void take_freed(const struct cache_use *use, size_t kind, struct own *own)
 {
     if (own->magazine == NULL)
         return;
     struct own freed = take_out(use, cache_freed_word(kind));
-    if (freed.count >= CACHE_FREED_LEAST(own->magazine->capacity)) {
-        size_t want = freed.count - CACHE_STAYS(freed.count);
+    if (freed.magazine != NULL && freed.count >= CACHE_FREED_LEAST(freed.magazine->capacity)) {
         note_event(use->cache, kind);
-        if (want > own->magazine->capacity)
-            grow(use, kind, own);
-        void **cells = freed.magazine->cells, **into = own->magazine->cells;
-        own->count = min_size(want, own->magazine->capacity);
-        freed.count -= own->count;
-        memcpy(into, cells, own->count * sizeof cells[0]);
-        memmove(cells, cells + own->count, freed.count * sizeof cells[0]);
-        shuffle(into, own->count);
+        size_t stays = min_size(CACHE_STAYS(freed.count), own->magazine->capacity);
+        struct own older = {freed.magazine, freed.count - stays};
+        memcpy(own->magazine->cells, older.magazine->cells + older.count, stays * sizeof(void *));
+        freed = (struct own){own->magazine, stays};
+        *own = older;
+        shuffle(own->magazine->cells, 0, own->count);
     }
     if (freed.magazine != NULL)
         put_in(use, cache_freed_word(kind), &freed);
@@ -319,7 +318,7 @@ static void take_all_freed(const struct cache_use *use, size_t kind, struct own 
     struct own empty = *own;
     *own = take_out(use, cache_freed_word(kind));
     if (own->count > 0)
-        shuffle(own->magazine->cells, own->count);
+        shuffle(own->magazine->cells, 0, own->count);
     if (empty.magazine != NULL)
         put_in(use, cache_freed_word(kind), &empty);
 }
@@ -336,7 +335,7 @@ static void refill(const struct cache_use *use, size_t kind, struct own *own, bo
         own->count = depot_take(home, kind, own->magazine->cells, want, zeroed);
     }
     if (DUET_SECURE && own->count > 0)
-        shuffle(own->magazine->cells, own->count);
+        shuffle(own->magazine->cells, 0, own->count);
 }
 
 /* Puts the magazine back, if there is one, without its top cell, if it has one. */
@@ -404,9 +403,33 @@ static void flush_half(const struct cache_use *use, size_t kind, struct own *own
     memmove(cells, cells + half.count, own->count * sizeof cells[0]);
 }
 
+/* In the secure flavour, of a full magazine of freed cells: the older half goes where it is handed
+ * out from, if that has room for it. */
+static bool hand_over(const struct cache_use *use, size_t kind, struct own *freed)
+{
+    if (freed->magazine == NULL)
+        return false;
+    struct own own = take_out(use, kind);
+    size_t half = (freed->count + 1) / 2;
+    bool fits = room_in(&own) >= half;
+    if (fits) {
+        void **cells = freed->magazine->cells;
+        memcpy(own.magazine->cells + own.count, cells, half * sizeof cells[0]);
+        shuffle(own.magazine->cells, own.count, own.count + half);
+        own.count += half;
+        freed->count -= half;
+        memmove(cells, cells + half, freed->count * sizeof cells[0]);
+    }
+    if (own.magazine != NULL)
+        put_in(use, kind, &own);
+    return fits;
+}
+
 static void make_room(const struct cache_use *use, size_t word, struct own *own)
 {
     note_event(use->cache, word);
+    if (DUET_SECURE && hand_over(use, cache_kind_of(word), own))
+        return;
     if (!grow(use, word, own) && own->magazine != NULL)
         flush_half(use, cache_kind_of(word), own);
 }

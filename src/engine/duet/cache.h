@@ -58,9 +58,9 @@ static inline size_t cache_kind_of(size_t word)
     return DUET_SECURE && word >= DUET_KINDS ? word - DUET_KINDS : word;
 }
 
-/* So many cells must have been freed before any is taken of them again, where a magazine of this
- * capacity is to be filled; and so many of them, the last ones, stay. */
-#define CACHE_FREED_LEAST(capacity) (((size_t)(capacity) + 1) / 2)
+/* So many cells must have been freed before any of them is handed out again; and so many of them,
+ * the last ones, stay. The least magazine of the longest cells has room for 8. */
+#define CACHE_FREED_LEAST(capacity) (((size_t)min_size(capacity, 64) + 1) / 2)
 #define CACHE_STAYS(count) (((size_t)(count) + 3) / 4)
 
 struct cache {

@@ -18,39 +18,64 @@ static_assert(DUET_UNIT == sizeof(zeros_pair), "cells are made of pairs");
 /* Up to so many bytes a call costs more than it saves. */
 #define ZEROS_SHORT_BYTES 256
 
+/* All below goes from both ends to the middle, by as many bytes as there may be: what lies there is
+ * taken twice, but of all lengths up to twice as many the same instructions do it, and a processor
+ * guesses right which. */
+
+/* These 64 bytes, together. */
+ALWAYS_INLINE zeros_pair zeros_or_64(const void *start)
+{
+    const zeros_pair *pair = start;
+    return (pair[0] | pair[1]) | (pair[2] | pair[3]);
+}
+
+ALWAYS_INLINE bool zeros_is_none(zeros_pair pair)
+{
+    return (pair[0] | pair[1]) == 0;
+}
+
 /* Of a short cell, all of it. */
 ALWAYS_INLINE bool zeros_are_all(const void *cell, size_t bytes)
 {
-    zeros_pair any = {0, 0};
-    for (const zeros_pair *pair = cell; bytes > 0; bytes -= sizeof any)
-        any |= *pair++;
-    return (any[0] | any[1]) == 0;
+    const zeros_pair *first = cell, *end = first + bytes / sizeof *end;
+    zeros_pair any = first[0] | end[-1];
+    if (bytes > 32)
+        any |= first[1] | end[-2];
+    if (bytes > 64)
+        any |= (first[2] | first[3]) | (end[-3] | end[-4]);
+    if (bytes > 128)
+        any |= zeros_or_64(first + 4) | zeros_or_64(end - 8);
+    return zeros_is_none(any);
 }
 
-/* Of a longer one, or of a part of it: two halves of a line at a time. */
+/* Of a longer one, or of a part of it; of any bytes. */
 static inline bool zeros_are_all_long(const void *start, size_t bytes)
 {
-    zeros_pair even = {0, 0}, odd = {0, 0};
-    const zeros_pair *pair = start;
-    for (; bytes >= 4 * sizeof *pair; bytes -= 4 * sizeof *pair, pair += 4) {
-        even |= pair[0] | pair[2];
-        odd |= pair[1] | pair[3];
+    const zeros_pair *pair = start, *end = pair + bytes / sizeof *end;
+    zeros_pair any = {0, 0};
+    if (bytes < 64) {
+        for (; pair < end; pair++)
+            any |= *pair;
+        return zeros_is_none(any);
     }
-    for (; bytes > 0; bytes -= sizeof *pair)
-        even |= *pair++;
-    even |= odd;
-    return (even[0] | even[1]) == 0;
+    for (; pair < end - 4; pair += 4)
+        any |= zeros_or_64(pair);
+    return zeros_is_none(any | zeros_or_64(end - 4));
 }
 
-/* The first bytes of a short cell, or more. */
+/* The first bytes of a short cell, at least one; or some more. */
 ALWAYS_INLINE void zeros_put(void *cell, size_t bytes)
 {
     const zeros_pair zero = {0, 0};
-    zeros_pair *pairs = cell;
-    for (size_t i = 0; i < bytes; i += sizeof zero) {
-        *pairs++ = zero;
-        __asm__(""); /* or the compiler makes a string instruction of it, which is slow to start */
-    }
+    zeros_pair *first = cell, *end = first + (bytes + sizeof zero - 1) / sizeof zero;
+    first[0] = end[-1] = zero;
+    if (end - first > 2)
+        first[1] = end[-2] = zero;
+    if (end - first > 4)
+        first[2] = first[3] = end[-3] = end[-4] = zero;
+    if (end - first > 8)
+        for (size_t i = 0; i < 4; i++)
+            first[4 + i] = end[-5 - (ptrdiff_t)i] = zero;
 }
 
 #endif
