@@ -8,6 +8,8 @@
  * calls go there directly, since it may write where nobody else may: they are linked with --wrap,
  * which leads them to the __wrap_ names.
  */
+#undef _FORTIFY_SOURCE /* by which the C library's header would define them itself */
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

@@ -291,22 +291,31 @@ static void shuffle(void **cells, size_t mixed, size_t count)
     store_relaxed(&seed, random);
 }
 
-/* In the secure flavour: once so much was freed that the oldest has lain there for a while, the two
- * magazines change places, but for what was freed last, which stays with what is freed; and nobody
- * can tell which comes next. */
+/* In the secure flavour: the cells that were freed first go to those that are to be handed out, and
+ * are mixed with them. There must be room. */
+static void move_oldest(struct own *freed, struct own *own, size_t count)
+{
+    void **cells = freed->magazine->cells, **into = own->magazine->cells;
+    memcpy(into + own->count, cells, count * sizeof cells[0]);
+    shuffle(into, own->count, own->count + count);
+    own->count += count;
+    freed->count -= count;
+    memmove(cells, cells + count, freed->count * sizeof cells[0]);
+}
+
+/* In the secure flavour: fills an empty magazine with what the slot has freed, once that is so much
+ * that the oldest has lain there for a while. */
 static void take_freed(const struct cache_use *use, size_t kind, struct own *own)
 {
     if (own->magazine == NULL)
         return;
     struct own freed = take_out(use, cache_freed_word(kind));
     if (freed.magazine != NULL && freed.count >= CACHE_FREED_LEAST(freed.magazine->capacity)) {
+        size_t older = freed.count - CACHE_STAYS(freed.count);
         note_event(use->cache, kind);
-        size_t stays = min_size(CACHE_STAYS(freed.count), own->magazine->capacity);
-        struct own older = {freed.magazine, freed.count - stays};
-        memcpy(own->magazine->cells, older.magazine->cells + older.count, stays * sizeof(void *));
-        freed = (struct own){own->magazine, stays};
-        *own = older;
-        shuffle(own->magazine->cells, 0, own->count);
+        if (older > own->magazine->capacity)
+            grow(use, kind, own);
+        move_oldest(&freed, own, min_size(older, own->magazine->capacity));
     }
     if (freed.magazine != NULL)
         put_in(use, cache_freed_word(kind), &freed);
@@ -412,14 +421,8 @@ static bool hand_over(const struct cache_use *use, size_t kind, struct own *free
     struct own own = take_out(use, kind);
     size_t half = (freed->count + 1) / 2;
     bool fits = room_in(&own) >= half;
-    if (fits) {
-        void **cells = freed->magazine->cells;
-        memcpy(own.magazine->cells + own.count, cells, half * sizeof cells[0]);
-        shuffle(own.magazine->cells, own.count, own.count + half);
-        own.count += half;
-        freed->count -= half;
-        memmove(cells, cells + half, freed->count * sizeof cells[0]);
-    }
+    if (fits)
+        move_oldest(freed, &own, half);
     if (own.magazine != NULL)
         put_in(use, kind, &own);
     return fits;

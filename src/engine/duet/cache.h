@@ -7,7 +7,7 @@
  * At its largest a magazine that is full passes on its older half, and one that is empty takes
  * half: so neither comes again at once. What is passed on goes to the shelf (magazine.h) of the
  * home that it came from or, where that is this one's own, or is full, back to the groups; what is
- * taken comes from there.
+ * taken comes from there. In the secure flavour a class's two magazines serve each other first.
  *
  * Concurrency: a cache is *held* by who has its slot, or has stopped it; or it is that of a CPU,
  * and others use it at any moment. So every change of a magazine, but for popping and pushing,
@@ -45,7 +45,8 @@
 #define CACHE_BORROWED_FIRST 4
 
 /* A cache has a word for each magazine. In the secure flavour each class has two: cells are taken
- * from one, and freed ones go onto the other, from which the first is filled when it is empty. */
+ * from one, and freed ones go onto the other, from which the first is filled when it is empty, or
+ * the other full (take_freed, hand_over). */
 #define CACHE_WORDS (DUET_SECURE ? 2 * DUET_KINDS : DUET_KINDS)
 
 ALWAYS_INLINE size_t cache_freed_word(size_t kind)
@@ -58,9 +59,12 @@ static inline size_t cache_kind_of(size_t word)
     return DUET_SECURE && word >= DUET_KINDS ? word - DUET_KINDS : word;
 }
 
-/* So many cells must have been freed before any of them is handed out again; and so many of them,
- * the last ones, stay. The least magazine of the longest cells has room for 8. */
-#define CACHE_FREED_LEAST(capacity) (((size_t)min_size(capacity, 64) + 1) / 2)
+/* In the secure flavour so many cells must have been freed before any of them is handed out again:
+ * half of what a magazine of this capacity has room for, but no more than is known to be enough for
+ * an order that nobody guesses, since the rest would only lie there. And so many of them, the last
+ * ones, stay. */
+#define CACHE_FREED_ENOUGH ((size_t)32)
+#define CACHE_FREED_LEAST(capacity) min_size(((size_t)(capacity) + 1) / 2, CACHE_FREED_ENOUGH)
 #define CACHE_STAYS(count) (((size_t)(count) + 3) / 4)
 
 struct cache {

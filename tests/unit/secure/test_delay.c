@@ -31,24 +31,60 @@ struct seen {
     size_t in_order;
 };
 
+/* Notes a cell that was just handed out, after so many frees. */
+struct last {
+    size_t ago, step;
+};
+
+static void note(struct seen *seen, struct last *last, const void *cell, size_t count)
+{
+    size_t ago = frees_since(cell, count);
+    if (ago == 0)
+        return;
+    seen->least = min_size(seen->least, ago);
+    seen->again++;
+    seen->in_order += ago - last->ago == last->step;
+    *last = (struct last){ago, ago - last->ago};
+}
+
 static struct seen replace_over_and_over(size_t length, size_t frees)
 {
     struct seen seen = {.least = FREES};
-    size_t last = 0, step = 0;
+    struct last last = {0, 0};
     for (size_t count = 0; count < frees; count++) {
         void *cell = duet_malloc(length);
         assert_non_null(cell);
-        size_t ago = frees_since(cell, count);
-        if (ago > 0) {
-            seen.least = min_size(seen.least, ago);
-            seen.again++;
-            seen.in_order += ago - last == step;
-            step = ago - last;
-            last = ago;
-        }
+        note(&seen, &last, cell, count);
         freed[count] = cell;
         duet_mfree(cell);
     }
+    return seen;
+}
+
+/* So many are freed, one after the other, and then as many allocated: more than a magazine has room
+ * for at first. */
+#define BURST 40
+
+static struct seen replace_in_bursts(size_t length, size_t bursts)
+{
+    struct seen seen = {.least = FREES};
+    struct last last = {0, 0};
+    void *cells[BURST];
+    for (size_t i = 0; i < BURST; i++)
+        cells[i] = duet_malloc(length);
+    for (size_t count = 0; count < bursts * BURST;) {
+        for (size_t i = 0; i < BURST; i++) {
+            freed[count++] = cells[i];
+            duet_mfree(cells[i]);
+        }
+        for (size_t i = 0; i < BURST; i++) {
+            cells[i] = duet_malloc(length);
+            assert_non_null(cells[i]);
+            note(&seen, &last, cells[i], count);
+        }
+    }
+    for (size_t i = 0; i < BURST; i++)
+        duet_mfree(cells[i]);
     return seen;
 }
 
@@ -69,6 +105,17 @@ static void what_is_freed_waits_and_comes_in_another_order(void **state)
         assert_true(seen.least >= cases[i].least);
         assert_true(seen.again > cases[i].frees / 2);
         assert_true(seen.in_order < seen.again / 2);
+    }
+}
+
+static void what_is_freed_in_bursts_waits_too(void **state)
+{
+    (void)state;
+    for (size_t length = 24; length < 300; length *= 2) {
+        struct seen seen = replace_in_bursts(length, FREES / BURST);
+        assert_true(seen.least >= 4);
+        assert_true(seen.again > FREES / 4);
+        assert_true(seen.in_order < seen.again / 4);
     }
 }
 
@@ -149,6 +196,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_freed_waits_and_comes_in_another_order),
+        cmocka_unit_test(what_is_freed_in_bursts_waits_too),
         cmocka_unit_test(the_order_is_by_chance),
         cmocka_unit_test(what_waits_is_free),
         cmocka_unit_test(large_blocks_wait),

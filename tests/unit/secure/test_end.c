@@ -26,7 +26,7 @@ struct half {
     size_t kind, length;
 };
 
-/* A cell in use whose word is zero: as it is handed out, resized, or freed. */
+/* A cell in use whose word is zero: as it is handed out or freed. */
 static void take_word_away(struct half *half, size_t length)
 {
     half->cell = duet_malloc(length);
@@ -47,6 +47,15 @@ static void end_with_half_a_seal(void *argument)
     const struct seal seal = {.length = half->length, .align = HEAP_ALIGN};
     uint64_t pattern = seal_pattern(seal_word_for(half->cell, &seal, half->kind));
     memcpy(half->cell + half->length, &pattern, sizeof pattern);
+    engine_end();
+}
+
+static void end_with_a_changing_seal(void *argument)
+{
+    const struct half *half = argument;
+    const struct seal seal = {.length = half->length, .align = SEAL_CHANGING};
+    half->cell[half->length] = 'x';
+    *seal_word(half->cell, half->kind) = seal_word_for(half->cell, &seal, half->kind);
     engine_end();
 }
 
@@ -74,6 +83,7 @@ static void an_operation_may_be_under_way(void **state)
         take_word_away(&half, lengths[i]);
         assert_int_equal(signal_of(end_it, NULL, text, sizeof text), 0);
         assert_int_equal(signal_of(end_with_half_a_seal, &half, text, sizeof text), 0);
+        assert_int_equal(signal_of(end_with_a_changing_seal, &half, text, sizeof text), 0);
         assert_int_equal(signal_of(end_with_another_word, &half, text, sizeof text), SIGABRT);
         assert_non_null(strstr(text, "exit: 0x"));
         give_back(&half);

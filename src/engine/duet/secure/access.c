@@ -9,6 +9,8 @@ static size_t offset_in_group(const void *ptr, size_t kind)
     size_t place = 0;
     if (duet_tables.kinds[kind].blocks > 1)
         place = table_meta(ptr) >> DUET_PLACE_SHIFT;
+    /* Whose group has just gone sees another one's entry. */
+    place = min_size(place, duet_tables.kinds[kind].blocks - (size_t)1);
     return place * BLOCK_BYTES + (uintptr_t)ptr % BLOCK_BYTES;
 }
 

@@ -1,7 +1,8 @@
 /*
  * What somebody is about to read or write: by the address alone it is known which cell that is in,
- * and by the cell's seal whether it is in use, and how long its block is. Large blocks have
- * inaccessible memory behind them instead, and are not looked at; nor is memory that is not ours.
+ * and by the cell's seal whether it is in use, and how long its block is. Large blocks are not
+ * looked at: what lies behind them is inaccessible, or sealed (large_guard.h). Nor is memory that
+ * is not ours.
  */
 #ifndef DUET_ENGINE_DUET_SECURE_ACCESS_H
 #define DUET_ENGINE_DUET_SECURE_ACCESS_H

@@ -1,8 +1,9 @@
 /*
  * A last look, as the process ends, for what nobody has come upon: all that is free must read as
  * zero still. Where no other thread can be in the middle of anything, so must the seals of all that
- * is in use be whole, as far as there is one: while a cell is sealed, resized or freed its word is
- * zero, or half of a pattern, and a signal handler may have ended the process then.
+ * is in use be whole, as far as there is one: while a cell is sealed or freed its word is zero, or
+ * half of a pattern, while its length changes it says so, and a signal handler may have ended the
+ * process then.
  */
 #include "base/fatal.h"
 #include "engine/duet/group.h"
@@ -31,7 +32,9 @@ static void inspect_used_cell(const char *cell, size_t kind)
 {
     struct seal found;
     uint64_t word = load_relaxed(seal_word((void *)(uintptr_t)cell, kind));
-    if (word != 0 && (seal_read(word, cell, kind, &found) || !is_half_sealed(cell, word)))
+    bool fits = seal_read(word, cell, kind, &found);
+    bool under_way = fits ? found.align == SEAL_CHANGING : word == 0 || is_half_sealed(cell, word);
+    if (!under_way)
         secure_verify(cell, kind, "exit", &found);
 }
 

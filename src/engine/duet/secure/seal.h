@@ -125,10 +125,24 @@ ALWAYS_INLINE void seal_write(void *cell, size_t kind, const struct seal *seal)
     store_relaxed(seal_word(cell, kind), word);
 }
 
+/* The seal of a cell whose length is being changed has for its length what stays of the user's
+ * bytes, and an alignment that there is not; there is no pattern. */
+#define SEAL_CHANGING ((size_t)1 << ((1 << SEAL_ALIGN_BITS) - 1))
+
 /* Bytes of the pattern for which there is room. */
 ALWAYS_INLINE size_t seal_pattern_room(size_t kind, const struct seal *seal)
 {
     return min_size(seal_spare(seal->length, kind), SEAL_PATTERN_BYTES);
+}
+
+/* As seal_write, of a cell whose word others may read: it is changed all at once. */
+ALWAYS_INLINE void seal_rewrite(void *cell, size_t kind, const struct seal *seal)
+{
+    uint64_t word = seal_word_for(cell, seal, kind), pattern = seal_pattern(word);
+    for (size_t i = 0; i < seal_pattern_room(kind, seal); i++)
+        ((char *)cell)[seal->length + i] = (char)(pattern >> i * CHAR_BIT);
+    fence_signal();
+    store_relaxed(seal_word(cell, kind), word);
 }
 
 /* Of a cell with this word. Bytes that are not the pattern's are shifted out: the first one is the

@@ -213,7 +213,8 @@ bool engine_was_allocated(const void *cell, size_t class, size_t length, size_t 
     return found.length == length && found.align == align;
 }
 
-/* What is not the user's any more is cleared: it reads as zero when it is the user's again. */
+/* What is not the user's any more is cleared: it reads as zero when it is the user's again. What
+ * stays is the user's all the time, who may copy it meanwhile. */
 bool engine_resize(void *cell, size_t class, size_t length, size_t align, const char *call)
 {
     struct seal found;
@@ -222,12 +223,13 @@ bool engine_resize(void *cell, size_t class, size_t length, size_t align, const 
     if (secure_kind_for(length, align) != kind &&
         !(secure_is_cell(length) && duet_fits(length + SEAL_BYTES, duet_kind_bytes(kind))))
         return false;
-    store_relaxed(seal_word(cell, kind), (uint64_t)0); /* who interrupts us finds no seal */
-    fence_signal();
     size_t kept = min_size(found.length, length);
+    struct seal changing = {.length = kept, .align = SEAL_CHANGING, .sparse = found.sparse};
+    store_relaxed(seal_word(cell, kind), seal_word_for(cell, &changing, kind));
+    fence_signal();
     memset((char *)cell + kept, 0, seal_covered_bytes(kind, &found) - kept);
     found.length = length;
     found.align = align;
-    seal_write(cell, kind, &found);
+    seal_rewrite(cell, kind, &found);
     return true;
 }

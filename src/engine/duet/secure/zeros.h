@@ -48,7 +48,7 @@ ALWAYS_INLINE bool zeros_are_all(const void *cell, size_t bytes)
     return zeros_is_none(any);
 }
 
-/* Of a longer one, or of a part of it; of any bytes. */
+/* Of a longer one, or of a part of it: a multiple of 16 bytes, or none. */
 static inline bool zeros_are_all_long(const void *start, size_t bytes)
 {
     const zeros_pair *pair = start, *end = pair + bytes / sizeof *end;
