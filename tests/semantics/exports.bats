@@ -64,14 +64,15 @@ looked_at_names() {
 }
 
 exported() {
-    nm -D --defined-only "${1-$DUET_LIBRARY}" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort
+    nm -D --defined-only "${1-$DUET_LIBRARY}" |
+        awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort
 }
 
 @test "there are 20 operators, as the standard counts them" {
     [ "$(operator_names | sort -u | wc -l)" -eq 20 ]
 }
 
-@test "exactly the malloc family, the operators and duet_*, and what duet and secure need" {
+@test "exactly the malloc family, operators, duet_*, and what duet and secure need" {
     { c_names; operator_names; duet_names; kept_names; looked_at_names; } |
         sort -u >"$BATS_TEST_TMPDIR/expected"
     exported >"$BATS_TEST_TMPDIR/exported"
