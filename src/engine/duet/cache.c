@@ -197,6 +197,8 @@ static bool gives_way(const struct cache *cache, size_t victim, size_t word, siz
     size_t size = load_relaxed(&cache->sizes[victim]), kind = cache_kind_of(victim);
     if (victim == word || size == 0)
         return false;
+    if (DUET_SECURE && size == 1 && victim == cache_freed_word(kind))
+        return false; /* what was freed last is to wait */
     size_t held = magazine_room(size - 1, kind) * duet_kind_bytes(kind);
     size_t loses = load_relaxed(&cache->events[victim]) * (size_t)2 * bytes;
     return loses <= load_relaxed(&cache->events[word]) * held;
