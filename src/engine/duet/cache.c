@@ -315,6 +315,7 @@ static void take_freed(const struct cache_use *use, size_t kind, struct own *own
     if (freed.magazine != NULL && freed.count >= CACHE_FREED_LEAST(freed.magazine->capacity)) {
         size_t older = freed.count - CACHE_STAYS(freed.count);
         note_event(use->cache, kind);
+        note_event(use->cache, cache_freed_word(kind)); /* used, whether its top has moved or not */
         if (older > own->magazine->capacity)
             grow(use, kind, own);
         move_oldest(&freed, own, min_size(older, own->magazine->capacity));
