@@ -60,9 +60,8 @@ static inline size_t cache_kind_of(size_t word)
 }
 
 /* In the secure flavour so many cells must have been freed before any of them is handed out again:
- * half of what a magazine of this capacity has room for, but no more than is known to be enough for
- * an order that nobody guesses, since the rest would only lie there. And so many of them, the last
- * ones, stay. */
+ * half of what a magazine of this capacity has room for, but no more than 32, since more would only
+ * lie there while new ones are taken from the groups. And so many of them, the last ones, stay. */
 #define CACHE_FREED_ENOUGH ((size_t)32)
 #define CACHE_FREED_LEAST(capacity) min_size(((size_t)(capacity) + 1) / 2, CACHE_FREED_ENOUGH)
 #define CACHE_STAYS(count) (((size_t)(count) + 3) / 4)

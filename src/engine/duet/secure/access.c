@@ -6,11 +6,10 @@
 /* Where in its group an address of this kind is, by the address table alone. */
 static size_t offset_in_group(const void *ptr, size_t kind)
 {
-    size_t place = 0;
-    if (duet_tables.kinds[kind].blocks > 1)
-        place = table_meta(ptr) >> DUET_PLACE_SHIFT;
-    /* Whose group has just gone sees another one's entry. */
-    place = min_size(place, duet_tables.kinds[kind].blocks - (size_t)1);
+    size_t last = duet_tables.kinds[kind].blocks - (size_t)1;
+    /* What stands above the index is no place of this group if it has one block, or has just gone
+     * and the entry is another's. */
+    size_t place = min_size(table_meta(ptr) >> DUET_PLACE_SHIFT, last);
     return place * BLOCK_BYTES + (uintptr_t)ptr % BLOCK_BYTES;
 }
 

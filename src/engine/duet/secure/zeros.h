@@ -18,9 +18,9 @@ static_assert(DUET_UNIT == sizeof(zeros_pair), "cells are made of pairs");
 /* Up to so many bytes a call costs more than it saves. */
 #define ZEROS_SHORT_BYTES 256
 
-/* All below goes from both ends to the middle, by as many bytes as there may be: what lies there is
- * taken twice, but of all lengths up to twice as many the same instructions do it, and a processor
- * guesses right which. */
+/* Short cells are gone through from both ends at once. What lies in the middle may be taken twice;
+ * but a few branches tell lengths apart then, not the turns of a loop, of which a processor guesses
+ * the last one wrong. */
 
 /* These 64 bytes, together. */
 ALWAYS_INLINE zeros_pair zeros_or_64(const void *start)
