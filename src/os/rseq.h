@@ -68,7 +68,7 @@ uint32_t rseq_number(ptrdiff_t area);
 enum rseq_result {
     RSEQ_NONE, /* the thread is not registered */
     RSEQ_DONE,
-    RSEQ_UNDONE, /* there is no item; or no room, or the item is on top already */
+    RSEQ_UNDONE, /* there is no item; or no room, or the item is one of the two on top already */
 };
 
 #if RSEQ_POSSIBLE
@@ -138,6 +138,8 @@ enum rseq_result {
     "jnz %l[undone]\n\t"                                                                           \
     "cmpq %[item], -8(%%r11)\n\t"                                                                  \
     "je %l[undone]\n\t"                                                                            \
+    "cmpq %[item], -16(%%r11)\n\t"                                                                 \
+    "je %l[undone]\n\t"                                                                            \
     "movq %[item], (%%r11)\n\t"                                                                    \
     "addq $8, %%r11\n\t"                                                                           \
     "movq %%r11, (%%r10, %[word], 8)\n"
@@ -199,6 +201,9 @@ enum rseq_result {
     "ldr x15, [x17]\n\t"                                                                           \
     "tbnz x15, #0, %l[undone]\n\t"                                                                 \
     "ldr x15, [x17, #-8]\n\t"                                                                      \
+    "cmp x15, %[item]\n\t"                                                                         \
+    "b.eq %l[undone]\n\t"                                                                          \
+    "ldr x15, [x17, #-16]\n\t"                                                                     \
     "cmp x15, %[item]\n\t"                                                                         \
     "b.eq %l[undone]\n\t"                                                                          \
     "str %[item], [x17], #8\n\t"                                                                   \

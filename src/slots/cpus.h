@@ -11,7 +11,7 @@
  *   cpus_push      stores an item above it, and raises it.
  *   cpus_exchange  puts another stack in the place of this one, whole.
  *
- * A stack lies between two guards: NULL below the first item, an odd word behind the last place. A
+ * A stack lies between guards: two NULLs below the first item, an odd word behind the last place. A
  * thread that is moved between two operations is in another slot in the second; whoever wants more
  * than an item exchanges a stack, has it alone, and puts it where he then is.
  *

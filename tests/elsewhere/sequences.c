@@ -44,6 +44,7 @@ static void use_a_stack(void **stack, void ***tops)
     for (size_t i = 0; i < PLACES; i++) {
         CHECK(cpus_push(1, item(i)) == RSEQ_DONE);
         CHECK(cpus_push(1, item(i)) == RSEQ_UNDONE); /* it is on top */
+        CHECK(i == 0 || cpus_push(1, item(i - 1)) == RSEQ_UNDONE);
     }
     CHECK(cpus_push(1, item(PLACES)) == RSEQ_UNDONE);
     for (size_t i = PLACES; i-- > 1;)
@@ -56,11 +57,11 @@ static void use_a_stack(void **stack, void ***tops)
 int main(void)
 {
     void **tops[2] = {NONE_TOP, NONE_TOP};
-    void *stack[1 + PLACES + 1] = {NULL}, *popped;
-    stack[1 + PLACES] = (void *)1;
+    void *stack[2 + PLACES + 1] = {NULL}, *popped;
+    stack[2 + PLACES] = (void *)1;
     cpus_table.area = (char *)&registration - (char *)__builtin_thread_pointer();
     cpus_table.slots[NUMBER] = tops;
-    use_a_stack(stack + 1, tops);
+    use_a_stack(stack + 2, tops);
     CHECK(registration.rseq_cs != 0);
     registration.cpu_id = -1;
     CHECK(cpus_pop(1, &popped) == RSEQ_NONE && cpus_push(1, item(0)) == RSEQ_NONE);

@@ -192,10 +192,20 @@ static void free_twice_with_another_between(void)
     free(accuse(opaque(cell)));
 }
 
-/* Then the two are side by side. */
-static void free_twice_with_another_between_and_trim(void)
+static void free_twice_with_two_others_between(void)
 {
-    free_twice_with_another_between();
+    void *cell = cell_among_others(100);
+    void *others[] = {cell_among_others(100), cell_among_others(100)};
+    free(cell);
+    free(others[0]);
+    free(others[1]);
+    free(accuse(opaque(cell)));
+}
+
+/* Then the two are side by side. */
+static void free_twice_with_two_others_between_and_trim(void)
+{
+    free_twice_with_two_others_between();
     trim();
 }
 
@@ -595,6 +605,24 @@ static void free_of_a_large_block_after_a_byte_too_many(void)
     free(overflow(((size_t)10 << 20) + 1000, 1));
 }
 
+/* There is no room for a seal before secure's guard. */
+static void free_of_whole_pages_after_a_byte_too_many(void)
+{
+    free(overflow((size_t)10 << 20, 1));
+}
+
+static void free_of_a_large_block_after_32_zeros_too_many(void)
+{
+    unsigned char *block = overflow(1000000, 0);
+    write_bytes(block + 1000000, 0, 32);
+    free(block);
+}
+
+static void realloc_of_a_large_block_after_a_byte(void)
+{
+    free(realloc(overflow(1000000, 1), opaque_size(1000001)));
+}
+
 static void end_after_a_byte_too_many(void)
 {
     accuse(overflow(100, 1));
@@ -860,10 +888,12 @@ static const struct misuse misuses[] = {
     {"free a wide cell twice", free_wide_twice, "free", TWICE, IF_TINY(NOT_OURS, TWICE), NOT_OURS,
      ALREADY},
     {"free after realloc moved it", free_twice_after_realloc, "free", TWICE, TWICE, TWICE, ALREADY},
-    {"free twice, not in a row", free_twice_with_another_between, "free", IF_CHECKED(TWICE),
+    {"free twice, another between", free_twice_with_another_between, "free", TWICE,
      IF_CHECKED(TWICE), TWICE, ALREADY},
-    {"free twice, not in a row, and trim", free_twice_with_another_between_and_trim, "free", TWICE,
-     IF_CHECKED(TWICE), TWICE, ALREADY},
+    {"free twice, two others between", free_twice_with_two_others_between, "free",
+     IF_CHECKED(TWICE), IF_CHECKED(TWICE), TWICE, ALREADY},
+    {"free twice, two others between, and trim", free_twice_with_two_others_between_and_trim,
+     "free", TWICE, IF_CHECKED(TWICE), TWICE, ALREADY},
     {"free twice, with a trim between", free_twice_with_a_trim_between, "free", TWICE, TWICE, TWICE,
      ALREADY},
     {"free twice, 100 others between", free_twice_100_others_between, "free", TWICE, TWICE, TWICE,
@@ -929,8 +959,14 @@ static const struct misuse misuses[] = {
      NULL, BEHIND, BEHIND},
     {"a byte too many, big cell", free_of_a_big_cell_after_a_byte_too_many, "free", NULL, NULL,
      BEHIND, BEHIND},
-    {"a byte too many, large block", free_of_a_large_block_after_a_byte_too_many, "free", NULL,
+    {"a byte too many, large block", free_of_a_large_block_after_a_byte_too_many, "free", BEHIND,
      NULL, BEHIND, BEHIND},
+    {"a byte too many, large block of whole pages", free_of_whole_pages_after_a_byte_too_many,
+     "free", BEHIND, NULL, BEHIND, NULL},
+    {"32 zeros too many, large block", free_of_a_large_block_after_32_zeros_too_many, "free",
+     BEHIND, NULL, NULL, BEHIND},
+    {"a byte too many, large block, found by realloc", realloc_of_a_large_block_after_a_byte,
+     "realloc", BEHIND, NULL, BEHIND, BEHIND},
     {"a byte too many, found by realloc in place", realloc_after_a_byte_too_many, "realloc", NULL,
      NULL, BEHIND, BEHIND},
     {"a byte too many, found by realloc elsewhere", realloc_elsewhere_after_a_byte_too_many,
@@ -940,7 +976,7 @@ static const struct misuse misuses[] = {
     {"a byte too many, found at the end", end_after_a_byte_too_many, "exit", NULL, NULL, NULL,
      IF_ALONE(BEHIND)},
     {"a byte too many, large block, found at the end", end_after_a_byte_too_many_in_a_large_block,
-     "exit", NULL, NULL, NULL, IF_ALONE(BEHIND)},
+     "exit", IF_ALONE(BEHIND), NULL, NULL, IF_ALONE(BEHIND)},
     {"a byte before a cell", free_of_the_cell_before_an_underflow, "free", NULL, NULL, NULL,
      BEHIND},
     {"a page behind a large block", write_a_page_behind_a_large_block, NULL, NULL, NULL, NULL,

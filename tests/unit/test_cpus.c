@@ -22,7 +22,7 @@
 
 /* A stack between its guards. */
 struct stack {
-    void *bottom;
+    void *bottom[2];
     void *items[PLACES];
     void *end;
 };
@@ -98,6 +98,8 @@ static void use_a_stack(void)
     for (size_t i = 0; i < PLACES; i++) {
         assert_int_equal(cpus_push(1, item(i)), RSEQ_DONE);
         assert_int_equal(cpus_push(1, item(i)), RSEQ_UNDONE); /* it is on top */
+        if (i > 0)
+            assert_int_equal(cpus_push(1, item(i - 1)), RSEQ_UNDONE);
     }
     assert_int_equal(cpus_push(1, item(PLACES)), RSEQ_UNDONE);
     for (size_t i = PLACES; i-- > 2;) {

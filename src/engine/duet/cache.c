@@ -450,11 +450,18 @@ static bool is_foreign(const struct cache *cache, size_t word, const struct own 
            load_relaxed(&cache->events[word]) < CACHE_FREED_FIRST;
 }
 
+/* Of the two on top, as the fast path sees it. */
+static bool is_among_last(const struct own *own, const void *cell)
+{
+    void **top = top_of_own(own);
+    return own->count > 0 && (top[-1] == cell || top[-2] == cell);
+}
+
 void cache_free_slow(const struct cache_use *use, void *cell, size_t kind)
 {
     size_t word = cache_freed_word(kind);
     struct own own = take_out(use, word);
-    if (own.count > 0 && own.magazine->cells[own.count - 1] == cell)
+    if (is_among_last(&own, cell))
         fatal_pointer("free", cell, "was freed twice");
     if (is_foreign(use->cache, word, &own))
         note_event(use->cache, word);

@@ -100,14 +100,14 @@ ALWAYS_INLINE void *cache_pop(struct cache *cache, size_t kind)
     return cell;
 }
 
-/* False: the magazine is full, or the cell is on top of it already; nothing was done. The cell is
- * stored before the top that counts it, for who interrupts us and for who revokes the slot. Of a
- * cache that is held. */
+/* False: the magazine is full, or the cell is one of the two on top of it already; nothing was
+ * done. The cell is stored before the top that counts it, for who interrupts us and for who revokes
+ * the slot. Of a cache that is held. */
 ALWAYS_INLINE bool cache_push(struct cache *cache, void *cell, size_t kind)
 {
     size_t word = cache_freed_word(kind);
     void **top = cache->tops[word];
-    if (unlikely(magazine_is_end(*top)) || unlikely(top[-1] == cell))
+    if (unlikely(magazine_is_end(*top)) || unlikely(top[-1] == cell) || unlikely(top[-2] == cell))
         return false;
     duet_check_free(cell, kind);
     *top = cell;
@@ -122,7 +122,8 @@ void cache_prepare(struct cache *cache, size_t home);
  * memory. */
 void *cache_alloc_slow(const struct cache_use *use, size_t length, size_t *kind, bool *zeroed);
 
-/* As cache_push, of a magazine that may be full. Stops the program where the cell is on top. */
+/* As cache_push, of a magazine that may be full. Stops the program where the cell is one
+ * of the two on top. */
 void cache_free_slow(const struct cache_use *use, void *cell, size_t kind);
 
 /* Passes on what it has, and gives the magazines back. */

@@ -19,9 +19,9 @@
  *   the sweep  what lies idle anywhere goes back, by time (sweep.h).
  *   blocks     of more than 64 KiB are extents, or mappings of their own (large_memory.h).
  *
- * What it gives up: a cell that was freed twice is found at once only while it is its magazine's
- * top cell, else when its bits meet; and unless it was handed out again in between. Written-to
- * freed memory is not noticed, but nothing that it holds is believed either.
+ * What it gives up: a cell that was freed twice is found at once only while it is one of the two on
+ * top of its magazine, else when its bits meet; and unless it was handed out again in between.
+ * Written-to freed memory is not noticed, but nothing that it holds is believed either.
  *
  * This header is the engine's half of the contract that heap and front compile against; every
  * engine has one of this name. docs/design.md, 'An engine', says what each part has to do.

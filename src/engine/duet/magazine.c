@@ -10,6 +10,8 @@
 #define TRANSFER_LEAST_BYTES ((size_t)(DUET_TINY ? 4 << 10 : 256 << 10))
 #define TRANSFER_SHARE 50
 
+#define COUNT_MASK (((uint32_t)1 << MAGAZINE_COUNT_BITS) - 1)
+
 #define HANDLE_SIZE_SHIFT 28
 #define HANDLE_INDEX_MASK (((uint32_t)1 << HANDLE_SIZE_SHIFT) - 1)
 
@@ -25,8 +27,8 @@ static struct meta_pool pools[7] = {
 static_assert(MAGAZINE_SIZES <= sizeof pools / sizeof pools[0], "each size has a pool");
 static_assert(sizeof(struct magazine) % sizeof(void *) == 0 &&
                   offsetof(struct magazine, cells) ==
-                      offsetof(struct magazine, bottom) + sizeof(void *),
-              "the lower guard lies right below the cells");
+                      offsetof(struct magazine, bottom) + 2 * sizeof(void *),
+              "the lower guards lie right below the cells");
 
 /* Tag and handle of the top magazine; handle 0: empty. */
 typedef uint64_t shelf_head;
@@ -124,9 +126,9 @@ struct magazine *magazine_take(size_t home, size_t size, size_t kind)
     if (magazine == NULL)
         return NULL;
     require(magazine->head.index <= HANDLE_INDEX_MASK);
-    magazine->size = (uint16_t)size;
-    magazine->capacity = (uint16_t)magazine_room(size, kind);
-    magazine->bottom = NULL;
+    magazine->size = size & UINT8_MAX;
+    magazine->capacity = magazine_room(size, kind) & COUNT_MASK;
+    magazine->bottom[0] = magazine->bottom[1] = NULL;
     magazine->cells[magazine->capacity] = guard(magazine->capacity);
     return magazine;
 }
@@ -172,7 +174,7 @@ bool transfer_put(size_t home, size_t kind, struct magazine *magazine, size_t co
     if (home >= load_relaxed(&duet_homes) || !may_have(on, bytes))
         return false;
     count_on(on, count, bytes);
-    magazine->count = (uint16_t)count;
+    magazine->count = count & COUNT_MASK;
     shelf_push(&on->transfers[kind], magazine);
     return true;
 }

@@ -2,14 +2,15 @@
  * Magazines: stacks of free cells of one class, and the two kinds of shelves on which they lie
  * while no slot has them.
  *
- * A magazine is an array of addresses between two guards: below the cells a NULL, which a pop finds
- * when there are no more, and behind the last place an odd word, which a push finds when there is
- * no room. So a slot needs one word per class, the address of the place above the top cell, and one
+ * A magazine is an array of addresses between guards: below the cells a NULL, which a pop finds
+ * when there are no more, and behind the last place an odd word, which a push finds when there is no
+ * room. So a slot needs one word per class, the address of the place above the top cell, and one
  * look at what it is about to take or overwrite. All else is found from there: the odd word tells
- * the magazine's length.
+ * the magazine's length. There are two NULLs, since a push also looks whether the cell is one of
+ * the two on top: freed twice, with one other free in between at most.
  *
- *   bottom   cells[0]            top                    cells[capacity]
- *   NULL  |  a  |  b  |  c  |  (stale)  |  (stale)  |  2 * capacity + 1
+ *   bottom         cells[0]            top                    cells[capacity]
+ *   NULL | NULL |  a  |  b  |  c  |  (stale)  |  (stale)  |  2 * capacity + 1
  *
  * They are records of pools (spans/metas.h), of 256 bytes to 16 KiB, apart from the cells, and
  * never unmapped. A freed cell itself is not written to.
@@ -55,14 +56,15 @@ extern uint32_t duet_homes;
  * handed out again at once. */
 #define MAGAZINE_LEAST_CELLS (DUET_SECURE ? 8 : 2)
 
+#define MAGAZINE_COUNT_BITS 12
+
 struct magazine {
     struct meta head;
-    uint32_t next;     /* the handle of the one below, on a shelf */
-    uint16_t capacity; /* cells[capacity] is the guard */
-    uint16_t size;     /* records of 2^(MAGAZINE_LEAST_SHIFT + size) bytes */
-    uint16_t count;    /* cells in it, while it lies on a shelf */
-    uint16_t unused;
-    void *bottom; /* NULL */
+    uint32_t next;                           /* the handle of the one below, on a shelf */
+    uint32_t capacity : MAGAZINE_COUNT_BITS; /* cells[capacity] is the guard */
+    uint32_t count : MAGAZINE_COUNT_BITS;    /* cells in it, while it lies on a shelf */
+    uint32_t size : 8;                       /* records of 2^(MAGAZINE_LEAST_SHIFT + size) bytes */
+    void *bottom[2];                         /* NULL */
     void *cells[];
 };
 
@@ -70,6 +72,7 @@ struct magazine {
 #define MAGAZINE_PLACES(size)                                                                      \
     ((((size_t)1 << (MAGAZINE_LEAST_SHIFT + (size))) - sizeof(struct magazine)) / sizeof(void *) - \
      1)
+static_assert(MAGAZINE_PLACES(MAGAZINE_SIZES - 1) < (size_t)1 << MAGAZINE_COUNT_BITS, "it fits");
 
 /* A magazine that is both empty and full: what a slot has of a class before it needs one. */
 extern void *const magazine_none[2];

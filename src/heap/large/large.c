@@ -26,7 +26,7 @@ struct large {
     struct meta head;
     char *start;
     size_t length; /* whole pages, and those of the guard */
-    size_t asked;  /* usable, where there is a guard; behind it lies a seal */
+    size_t asked;  /* usable, where there is a seal, which lies behind it */
     struct large *next_stuck;
     struct large_memory *memory; /* what the source has given, unless it is a mapping of its own */
     uint32_t state;              /* enum large_state */
@@ -59,7 +59,7 @@ static size_t pages_for(size_t length)
 {
     if (length > PTRDIFF_MAX - BLOCK_BYTES - large_guard_bytes())
         return 0;
-    return round_up(max_size(length, large_guard_least()), os_page_bytes()) + large_guard_bytes();
+    return round_up(large_guard_room(length), os_page_bytes()) + large_guard_bytes();
 }
 
 static size_t before_guard(const struct large *large)
@@ -69,7 +69,7 @@ static size_t before_guard(const struct large *large)
 
 static size_t usable(const struct large *large)
 {
-    return large_guard_bytes() > 0 ? large->asked : large->length;
+    return LARGE_GUARD_EXACT ? large->asked : large->length;
 }
 
 static void settle(struct large *large, size_t asked)
@@ -360,7 +360,7 @@ bool large_trim(void)
 /* A block that a signal handler has interrupted is claimed, or not live yet. */
 void large_end(void)
 {
-    if (large_guard_bytes() == 0 || !thread_is_alone())
+    if (!LARGE_GUARD_EXACT || !thread_is_alone())
         return;
     for (uint32_t index = 1; index <= meta_last(&records); index++) {
         const struct large *large = (const struct large *)meta_at(&records, index);
@@ -390,7 +390,7 @@ bool large_was_allocated(const void *ptr, size_t length, const char *call)
     if (is_empty_in_use(ptr, call))
         return length == 0;
     const struct large *large = find(ptr, call);
-    return large_guard_bytes() == 0 || large->asked == length;
+    return !LARGE_GUARD_EXACT || large->asked == length;
 }
 
 /* Another length, for what is asked for now. */

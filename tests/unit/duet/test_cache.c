@@ -89,7 +89,8 @@ static void check_cache(const struct cache *of)
         assert_true(magazine->size < MAGAZINE_SIZES);
         assert_int_equal(magazine->capacity, magazine_room(magazine->size, kind));
         assert_int_equal(of->sizes[kind], magazine->size + 1);
-        assert_null(magazine->bottom);
+        assert_null(magazine->bottom[0]);
+        assert_null(magazine->bottom[1]);
         assert_true(magazine_is_end(magazine->cells[magazine->capacity]));
         assert_true(count_in(of, kind) <= magazine->capacity);
         bytes += magazine->capacity * duet_kind_bytes(kind);
@@ -526,13 +527,31 @@ static void push_twice(void *argument)
     give(&cache, cells[0], kind);
 }
 
-static void the_top_cell_is_not_pushed_again(void **state)
+static void push_again_after_another(void *argument)
+{
+    size_t kind = *(const size_t *)argument;
+    give(&cache, cells[0], kind);
+    give(&cache, cells[1], kind);
+    give(&cache, cells[0], kind);
+}
+
+/* Also where there are no others in the magazine, and the guards lie right below. */
+static void the_two_on_top_are_not_pushed_again(void **state)
 {
     (void)state;
     size_t kind = unused_kind(1, 2);
     cells[0] = alloc(&cache, kind);
+    cells[1] = alloc(&cache, kind);
     assert_accuses(push_twice, &kind, cells[0], "was freed twice");
-    give(&cache, cells[0], kind);
+    assert_accuses(push_again_after_another, &kind, cells[0], "was freed twice");
+    size_t others = count_in(&cache, kind);
+    for (size_t i = 0; i < others; i++)
+        cells[2 + i] = alloc(&cache, kind);
+    assert_int_equal(count_in(&cache, kind), 0);
+    assert_accuses(push_twice, &kind, cells[0], "was freed twice");
+    assert_accuses(push_again_after_another, &kind, cells[0], "was freed twice");
+    for (size_t i = 0; i < 2 + others; i++)
+        give(&cache, cells[i], kind);
 }
 
 /* ---- Nothing is lost or doubled ------------------------------------------------------------ */
@@ -840,7 +859,7 @@ int main(void)
         TEST(what_gives_way_loses_nothing),
         TEST(decay_drops_what_was_not_used),
         TEST(a_drain_leaves_nothing),
-        TEST(the_top_cell_is_not_pushed_again),
+        TEST(the_two_on_top_are_not_pushed_again),
         TEST(cells_are_neither_lost_nor_doubled),
         TEST(a_magazine_has_its_guards_and_no_others),
         TEST(a_shelf_counts_what_lies_on_it),

@@ -22,6 +22,8 @@ struct large_memory;
 
 #define LARGE_GUARD_PLACES 8
 
+#define LARGE_GUARD_EXACT 1
+
 static inline size_t large_guard_bytes(void)
 {
     return os_page_bytes();
@@ -29,9 +31,9 @@ static inline size_t large_guard_bytes(void)
 
 /* A block of no bytes for which there is no address alone is all guard; where there are no guards
  * it has room for a seal. */
-static inline size_t large_guard_least(void)
+static inline size_t large_guard_room(size_t asked)
 {
-    return os_has_guards() ? 0 : 1;
+    return asked > 0 || os_has_guards() ? asked : 1;
 }
 
 static inline void large_guard_install(char *end)

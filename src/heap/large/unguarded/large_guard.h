@@ -1,11 +1,11 @@
 /*
- * What stands behind large blocks: here, nothing. A flavour that guards them brings a header of
- * this name with the same functions; which one large.c is compiled with is the include path's to
- * say.
+ * What stands behind large blocks: here, nothing. An engine or a flavour that seals or guards them
+ * brings a header of this name with the same functions; which one large.c is compiled with is the
+ * include path's to say.
  *
- * Where there are guards, what was asked for is usable, to the byte; right behind that lies a seal
- * of a few bytes, as far as there is room before the guard, which is the last page of the block's
- * length.
+ * A seal is a few bytes right behind those that were asked for, and these are usable, to the byte.
+ * A guard is the last page of the block's length, and inaccessible; the seal lies before it, as far
+ * as there is room.
  */
 #ifndef DUET_HEAP_LARGE_UNGUARDED_LARGE_GUARD_H
 #define DUET_HEAP_LARGE_UNGUARDED_LARGE_GUARD_H
@@ -15,16 +15,20 @@
 
 struct large_memory;
 
+/* Whether there are seals, or guards. */
+#define LARGE_GUARD_EXACT 0
+
 /* Of each block; whole pages. 0: there are no guards. */
 static inline size_t large_guard_bytes(void)
 {
     return 0;
 }
 
-/* What is mapped for a block at least, before the guard. */
-static inline size_t large_guard_least(void)
+/* What a block of which so much is asked takes before the guard: as much, or a few bytes more. Of
+ * no bytes: 0 where there is none but an address alone, and no guard. */
+static inline size_t large_guard_room(size_t asked)
 {
-    return 0;
+    return asked;
 }
 
 /* Makes the last page before `end` inaccessible, if that can be. */

@@ -1,0 +1,59 @@
+#include "heap/large/sealed/large_guard.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/atomics.h"
+#include "base/bits.h"
+#include "base/random.h"
+
+#define SEAL_WORDS (LARGE_SEAL_BYTES / sizeof(uint64_t))
+
+/* 0: none yet. */
+static uint64_t secret;
+
+static uint64_t secret_of_process(void)
+{
+    uint64_t now = load_relaxed(&secret);
+    if (likely(now != 0))
+        return now;
+    cas_relaxed(&secret, (uint64_t)0, random_secret() | 1);
+    return load_relaxed(&secret);
+}
+
+struct large_seal {
+    uint64_t words[SEAL_WORDS];
+};
+
+/* By the address, so that no other's seal is this one's. (The multiplier is 2^64 by the golden
+ * ratio, made odd.) */
+static struct large_seal seal_for(const char *start)
+{
+    struct large_seal seal;
+    uint64_t key = (uintptr_t)start ^ secret_of_process();
+    for (size_t i = 0; i < SEAL_WORDS; i++) {
+        key = (key ^ key >> 32) * 0x9e3779b97f4a7c15u;
+        seal.words[i] = key | 0x8080808080808080u;
+    }
+    return seal;
+}
+
+void large_guard_seal(char *start, size_t asked, size_t room)
+{
+    (void)room;
+    struct large_seal seal = seal_for(start);
+    memcpy(start + asked, &seal, sizeof seal);
+}
+
+void large_guard_unseal(char *start, size_t asked, size_t room)
+{
+    (void)room;
+    memset(start + asked, 0, LARGE_SEAL_BYTES);
+}
+
+bool large_guard_is_sealed(const char *start, size_t asked, size_t room)
+{
+    (void)room;
+    struct large_seal seal = seal_for(start);
+    return memcmp(start + asked, &seal, sizeof seal) == 0;
+}
