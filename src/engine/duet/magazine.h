@@ -3,8 +3,8 @@
  * while no slot has them.
  *
  * A magazine is an array of addresses between guards: below the cells a NULL, which a pop finds
- * when there are no more, and behind the last place an odd word, which a push finds when there is no
- * room. So a slot needs one word per class, the address of the place above the top cell, and one
+ * when there are no more, and behind the last place an odd word, which a push finds when there is
+ * no room. So a slot needs one word per class, the address of the place above the top cell, and one
  * look at what it is about to take or overwrite. All else is found from there: the odd word tells
  * the magazine's length. There are two NULLs, since a push also looks whether the cell is one of
  * the two on top: freed twice, with one other free in between at most.
