@@ -94,7 +94,7 @@ struct duet_heap_stats {
     size_t cell_bytes;      /* in cells now handed out, whole cells counted */
     size_t cells;           /* cells now handed out */
     size_t free_bytes;      /* in cells that lie ready to be handed out again */
-    size_t large_bytes;     /* in large blocks: smp and duet count whole pages */
+    size_t large_bytes;     /* in large blocks: smp counts whole pages */
     size_t large_blocks;    /* number of those */
     size_t slots;           /* shards of front-end state in use */
 };

@@ -3,7 +3,7 @@
  * which is preempted, moved to another CPU or sent a signal in one of them. The last of them stores
  * the one word that counts. So of all threads with the same number one at a time passes through.
  *
- * These work on slots: arrays of words, each the top of a stack of items between two guards, as
+ * These work on slots: arrays of words, each the top of a stack of items between guards, as
  * slots/cpus.h describes. `slots` is the table of them by number, `area` the distance of a
  * thread's registration from its thread pointer.
  *

@@ -24,8 +24,9 @@
 #include "spans/metas.h"
 
 /* A longer one cannot be had; who needs one maps it. Above this, what a mapping's system calls cost
- * is nothing to what its pages do. 64 MiB. */
-#define EXTENT_MAX_BYTES ((size_t)(DUET_TINY ? 4 : 64) << 20)
+ * is nothing to what its pages do. 64 MiB, and a page for what their user puts behind them. */
+#define EXTENT_MAX_SHIFT (DUET_TINY ? 22 : 26)
+#define EXTENT_MAX_BYTES (((size_t)1 << EXTENT_MAX_SHIFT) + ((size_t)64 << 10))
 
 enum extent_state { EXTENT_TAKEN = 1, EXTENT_FREE, EXTENT_PURGING };
 

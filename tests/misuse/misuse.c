@@ -611,10 +611,10 @@ static void free_of_whole_pages_after_a_byte_too_many(void)
     free(overflow((size_t)10 << 20, 1));
 }
 
-static void free_of_a_large_block_after_32_zeros_too_many(void)
+static void free_of_whole_pages_after_32_zeros_too_many(void)
 {
-    unsigned char *block = overflow(1000000, 0);
-    write_bytes(block + 1000000, 0, 32);
+    unsigned char *block = overflow((size_t)10 << 20, 0);
+    write_bytes(block + ((size_t)10 << 20), 0, 32);
     free(block);
 }
 
@@ -963,8 +963,8 @@ static const struct misuse misuses[] = {
      NULL, BEHIND, BEHIND},
     {"a byte too many, large block of whole pages", free_of_whole_pages_after_a_byte_too_many,
      "free", BEHIND, NULL, BEHIND, NULL},
-    {"32 zeros too many, large block", free_of_a_large_block_after_32_zeros_too_many, "free",
-     BEHIND, NULL, NULL, BEHIND},
+    {"32 zeros too many, large block of whole pages", free_of_whole_pages_after_32_zeros_too_many,
+     "free", BEHIND, NULL, NULL, NULL},
     {"a byte too many, large block, found by realloc", realloc_of_a_large_block_after_a_byte,
      "realloc", BEHIND, NULL, BEHIND, BEHIND},
     {"a byte too many, found by realloc in place", realloc_after_a_byte_too_many, "realloc", NULL,

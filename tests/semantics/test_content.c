@@ -2,7 +2,10 @@
  * What is in memory: zero after calloc however dirty the cell was, everything usable kept by
  * realloc, and every size and alignment really there, from one end to the other.
  */
+#include <sys/mman.h>
+
 #include "cmocka_tests.h"
+#include "engine_facts.h"
 #include "trim.h"
 
 #define LARGEST_STEP ((size_t)64 << 20)
@@ -61,6 +64,58 @@ static void calloc_is_zero_after_growth_and_free(void **state)
             memset(zeroed, 0xee, malloc_usable_size(zeroed));
             free(zeroed);
         }
+    }
+}
+
+/* A program may return pages of its own to the kernel, which takes whole ones: so with the last one
+ * what lies behind the block. To ng and secure that is an overflow. */
+static void pages_that_the_program_returned_are_no_overflow(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {100000, 1000001, ((size_t)2 << 20) - 5,
+                                   ((size_t)2 << 20) + 4090};
+    const char *engine = engine_facts()->name;
+    if (strcmp(engine, "ng") == 0 || strcmp(engine, "secure") == 0)
+        skip();
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        void *block;
+        assert_int_equal(posix_memalign(&block, 4096, opaque_size(sizes[i])), 0);
+        memset(block, 0xee, sizes[i]);
+        if (madvise(block, sizes[i], MADV_DONTNEED) != 0)
+            skip(); /* pages are longer */
+        assert_true(is_filled(block, 0, sizes[i]));
+        block = realloc(block, opaque_size(sizes[i] + 1));
+        assert_non_null(block);
+        assert_true(is_filled(block, 0, sizes[i]));
+        assert_int_equal(madvise(block, sizes[i], MADV_DONTNEED), 0);
+        free(block);
+    }
+}
+
+/* Blocks that are aligned to more than a page and fill their last one take no more than that. */
+static void aligned_blocks_lie_side_by_side(void **state)
+{
+    (void)state;
+    enum { COUNT = 16 };
+    const size_t size = (size_t)1 << 20;
+    unsigned char *blocks[COUNT];
+    size_t neighbours = 0;
+    if (strcmp(engine_facts()->name, "duet") != 0)
+        skip(); /* others have a header, a guard, or a mapping for each */
+    for (size_t i = 0; i < COUNT; i++) {
+        blocks[i] = aligned_alloc(size, opaque_size(size));
+        assert_non_null(blocks[i]);
+        memset(blocks[i], 0xee, size);
+        for (size_t other = 0; other < i; other++)
+            neighbours += blocks[i] == blocks[other] + size || blocks[other] == blocks[i] + size;
+    }
+    assert_true(neighbours >= COUNT / 2);
+    for (size_t i = 0; i < COUNT; i++) {
+        blocks[i] = realloc(blocks[i], opaque_size(size)); /* as it is */
+        blocks[i] = realloc(blocks[i], opaque_size(size + 1));
+        assert_non_null(blocks[i]);
+        assert_true(is_filled(blocks[i], 0xee, size));
+        free(blocks[i]);
     }
 }
 
@@ -267,6 +322,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calloc_is_zero_after_reuse),
         cmocka_unit_test(calloc_is_zero_after_growth_and_free),
+        cmocka_unit_test(pages_that_the_program_returned_are_no_overflow),
+        cmocka_unit_test(aligned_blocks_lie_side_by_side),
         cmocka_unit_test(calloc_is_zero_after_shrinking_and_trim),
         cmocka_unit_test(realloc_keeps_every_usable_byte),
         cmocka_unit_test(realloc_keeps_content_of_aligned_blocks),

@@ -14,7 +14,7 @@ static void every_length_has_the_bin_of_its_eighth(void **state)
 {
     (void)state;
     size_t bin = bin_of(UNIT), first = 1;
-    for (size_t units = 1; units <= BIN_UNITS_MOST; units++) {
+    for (size_t units = 1; units <= (EXTENT_MAX_BYTES >> BIN_UNIT_SHIFT); units++) {
         size_t now = bin_of(units * UNIT);
         size_t doubling = (size_t)1 << highest_bit(units);
         size_t of_a_bin = max_size(doubling / BINS_PER_DOUBLING, 1);

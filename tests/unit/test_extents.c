@@ -33,7 +33,7 @@
 #define SECOND_NS ((uint64_t)1000000000)
 
 /* Some amount that is above all floors and a small part of the longest extent. */
-#define MUCH (EXTENT_MAX_BYTES / 8)
+#define MUCH (((size_t)1 << EXTENT_MAX_SHIFT) / 8)
 
 struct taken {
     struct extent *extent;
@@ -287,7 +287,7 @@ static void the_best_fit_is_taken_and_dirty_first(void **state)
 static void free_neighbours_of_both_kinds_serve_together(void **state)
 {
     (void)state;
-    const size_t length = EXTENT_MAX_BYTES / 8 * 5;
+    const size_t length = MUCH * 5;
     struct extent *segment = must_take(EXTENT_MAX_BYTES, 1, false);
     char *start = segment->start;
     extent_give(segment);

@@ -343,7 +343,7 @@ static void refill(const struct cache_use *use, size_t kind, struct own *own, bo
     if (transfer != NULL) {
         refill_from(home, own, transfer);
     } else if (grow(use, kind, own) || own->magazine != NULL) {
-        size_t want = max_size(own->magazine->capacity / 2, 1);
+        size_t want = max_size((size_t)own->magazine->capacity / 2, 1);
         own->count = depot_take(home, kind, own->magazine->cells, want, zeroed);
     }
     if (DUET_SECURE && own->count > 0)

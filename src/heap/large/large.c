@@ -55,11 +55,11 @@ static void count_live(size_t blocks, size_t bytes)
 }
 
 /* Whole pages, with the guard, or 0 if there are not as many. */
-static size_t pages_for(size_t length)
+static size_t pages_for(size_t length, size_t align)
 {
     if (length > PTRDIFF_MAX - BLOCK_BYTES - large_guard_bytes())
         return 0;
-    return round_up(large_guard_room(length), os_page_bytes()) + large_guard_bytes();
+    return round_up(large_guard_room(length, align), os_page_bytes()) + large_guard_bytes();
 }
 
 static size_t before_guard(const struct large *large)
@@ -261,7 +261,7 @@ void *large_alloc(size_t asked, size_t align, bool *zeroed)
         count_live(1, 0);
         return empty;
     }
-    size_t length = pages_for(asked);
+    size_t length = pages_for(asked, align);
     if (length == 0)
         return NULL;
     struct large *large = take_stuck(length, length * STUCK_FIT, align, STUCK_LOOKS);
@@ -404,6 +404,14 @@ static void note_length(struct large *large, size_t new_length, size_t asked)
     count_live(0, usable(large) - before);
 }
 
+/* For a block that is to have another length. What holds it already stays, with a seal as far as
+ * there is room. */
+static size_t pages_for_other(const struct large *large, size_t length, size_t align)
+{
+    size_t pages = pages_for(length, align);
+    return pages > large->length && length <= before_guard(large) ? large->length : pages;
+}
+
 static bool resize_mapping(const struct large *large, size_t new_length)
 {
     size_t mapped = mapped_for(large->length), new_mapped = mapped_for(new_length);
@@ -452,7 +460,7 @@ static bool resize_claimed(struct large *large, size_t new_length, size_t asked)
 bool large_resize(void *ptr, size_t new_length, const char *call)
 {
     struct large *large = claim(ptr, call);
-    size_t length = pages_for(new_length);
+    size_t length = pages_for_other(large, new_length, 1);
     check_seal(large, call);
     bool resized = length != 0 && resize_claimed(large, length, new_length);
     store_release(&large->state, (uint32_t)LARGE_LIVE);
@@ -521,7 +529,7 @@ void *large_remap(void *ptr, size_t new_length, size_t align, bool may_copy, con
     if (is_empty_in_use(ptr, call))
         return NULL; /* it grows into another */
     struct large *large = claim(ptr, call);
-    size_t length = pages_for(new_length);
+    size_t length = pages_for_other(large, new_length, align);
     check_seal(large, call);
     bool done = length != 0 && (resize_claimed(large, length, new_length) ||
                                 move_claimed(large, length, align, new_length, may_copy));

@@ -1,14 +1,14 @@
 /*
  * Large blocks: allocations above the classes. For engines that bring none; the heap compiles
  * against the "large.h" on its include path. Their memory is a mapping of their own, or comes from
- * a source of the engine's ("large_memory.h", on the include path too). What stands behind them, in
- * flavours that guard them, is in "large_guard.h".
+ * a source of the engine's ("large_memory.h", on the include path too). What stands behind them,
+ * where they are sealed or guarded, is in "large_guard.h".
  *
  * No two start in one block, so that the address table, which knows blocks, leads from an address
  * to the record. The record lies among the metas; the large block itself holds nothing but its
- * user's bytes and, in a flavour that guards, a seal behind them. Lengths are whole pages, the
- * guard's too, mappings whole BLOCK_BYTES. A mapping's pages move, and
- * its bytes are never copied; what has its memory from the source is copied.
+ * user's bytes and, where there are seals, one behind them. Lengths are whole pages, the guard's
+ * too, mappings whole BLOCK_BYTES. A mapping's pages move, and its bytes are never copied; what has
+ * its memory from the source is copied.
  *
  * A block that the kernel refuses to unmap (max_map_count: there are too many mappings to split
  * one) is purged and stays in a list, where allocations look first; a trim tries again.

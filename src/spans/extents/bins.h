@@ -20,8 +20,7 @@
 #define BIN_UNIT_SHIFT 12
 #define BIN_BITS 3
 #define BINS_PER_DOUBLING ((size_t)1 << BIN_BITS)
-#define BIN_UNITS_MOST (EXTENT_MAX_BYTES >> BIN_UNIT_SHIFT)
-#define BINS ((size_t)(__builtin_ctzl(BIN_UNITS_MOST) - BIN_BITS + 1) * BINS_PER_DOUBLING + 1)
+#define BINS ((size_t)(EXTENT_MAX_SHIFT - BIN_UNIT_SHIFT - BIN_BITS + 1) * BINS_PER_DOUBLING + 1)
 #define BIN_WORD_BITS 64
 #define BIN_WORDS ((BINS + BIN_WORD_BITS - 1) / BIN_WORD_BITS)
 

@@ -31,8 +31,9 @@ static inline size_t large_guard_bytes(void)
 
 /* A block of no bytes for which there is no address alone is all guard; where there are no guards
  * it has room for a seal. */
-static inline size_t large_guard_room(size_t asked)
+static inline size_t large_guard_room(size_t asked, size_t align)
 {
+    (void)align;
     return asked > 0 || os_has_guards() ? asked : 1;
 }
 

@@ -38,22 +38,43 @@ static struct large_seal seal_for(const char *start)
     return seal;
 }
 
+static size_t seal_bytes(size_t asked, size_t room)
+{
+    return min_size(room - asked, LARGE_SEAL_BYTES);
+}
+
 void large_guard_seal(char *start, size_t asked, size_t room)
 {
-    (void)room;
     struct large_seal seal = seal_for(start);
-    memcpy(start + asked, &seal, sizeof seal);
+    memcpy(start + asked, &seal, seal_bytes(asked, room));
 }
 
 void large_guard_unseal(char *start, size_t asked, size_t room)
 {
-    (void)room;
-    memset(start + asked, 0, LARGE_SEAL_BYTES);
+    memset(start + asked, 0, seal_bytes(asked, room));
+}
+
+/* From there to the page's end. */
+static bool is_zero(const char *at, size_t bytes)
+{
+    while (bytes > 0 && *at == 0)
+        at++, bytes--;
+    return bytes == 0;
+}
+
+/* The rest of a page in which the block ends was returned with it; what lies in the next one was
+ * not. */
+static bool is_returned(const char *at, const char *seal, size_t bytes)
+{
+    size_t page = os_page_bytes(), left = -(uintptr_t)at & (page - 1);
+    size_t here = min_size(left, bytes);
+    return left > 0 && is_zero(at, left) && memcmp(at + here, seal + here, bytes - here) == 0;
 }
 
 bool large_guard_is_sealed(const char *start, size_t asked, size_t room)
 {
-    (void)room;
     struct large_seal seal = seal_for(start);
-    return memcmp(start + asked, &seal, sizeof seal) == 0;
+    const char *at = start + asked;
+    size_t bytes = seal_bytes(asked, room);
+    return memcmp(at, &seal, bytes) == 0 || is_returned(at, (const char *)&seal, bytes);
 }
