@@ -17,7 +17,8 @@
  *   shelves    whole magazines on their way home, without a lock (magazine.h).
  *   groups     bits in masks, under metas that no overflow of a cell can reach (group.h; mallocng).
  *   the sweep  what lies idle anywhere goes back, by time (sweep.h).
- *   blocks     of more than 64 KiB are extents, or mappings of their own (large_memory.h).
+ *   blocks     of more than 64 KiB are extents, or mappings of their own (large_memory.h), with a
+ *              seal behind each (heap/large/sealed/).
  *
  * What it gives up: a cell that was freed twice is found at once only while it is one of the two on
  * top of its magazine, else when its bits meet; and unless it was handed out again in between.

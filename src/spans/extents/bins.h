@@ -21,6 +21,8 @@
 #define BIN_BITS 3
 #define BINS_PER_DOUBLING ((size_t)1 << BIN_BITS)
 #define BINS ((size_t)(EXTENT_MAX_SHIFT - BIN_UNIT_SHIFT - BIN_BITS + 1) * BINS_PER_DOUBLING + 1)
+static_assert(EXTENT_MAX_BYTES >> (EXTENT_MAX_SHIFT - BIN_BITS) == BINS_PER_DOUBLING,
+              "the longest are in the last bin");
 #define BIN_WORD_BITS 64
 #define BIN_WORDS ((BINS + BIN_WORD_BITS - 1) / BIN_WORD_BITS)
 

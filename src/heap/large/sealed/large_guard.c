@@ -7,7 +7,9 @@
 #include "base/bits.h"
 #include "base/random.h"
 
-#define SEAL_WORDS (LARGE_SEAL_BYTES / sizeof(uint64_t))
+struct large_seal {
+    uint64_t words[LARGE_SEAL_BYTES / sizeof(uint64_t)];
+};
 
 /* 0: none yet. */
 static uint64_t secret;
@@ -21,17 +23,13 @@ static uint64_t secret_of_process(void)
     return load_relaxed(&secret);
 }
 
-struct large_seal {
-    uint64_t words[SEAL_WORDS];
-};
-
 /* By the address, so that no other's seal is this one's. (The multiplier is 2^64 by the golden
  * ratio, made odd.) */
 static struct large_seal seal_for(const char *start)
 {
     struct large_seal seal;
     uint64_t key = (uintptr_t)start ^ secret_of_process();
-    for (size_t i = 0; i < SEAL_WORDS; i++) {
+    for (size_t i = 0; i < sizeof seal.words / sizeof seal.words[0]; i++) {
         key = (key ^ key >> 32) * 0x9e3779b97f4a7c15u;
         seal.words[i] = key | 0x8080808080808080u;
     }
@@ -54,7 +52,6 @@ void large_guard_unseal(char *start, size_t asked, size_t room)
     memset(start + asked, 0, seal_bytes(asked, room));
 }
 
-/* From there to the page's end. */
 static bool is_zero(const char *at, size_t bytes)
 {
     while (bytes > 0 && *at == 0)
@@ -66,8 +63,7 @@ static bool is_zero(const char *at, size_t bytes)
  * not. */
 static bool is_returned(const char *at, const char *seal, size_t bytes)
 {
-    size_t page = os_page_bytes(), left = -(uintptr_t)at & (page - 1);
-    size_t here = min_size(left, bytes);
+    size_t left = -(uintptr_t)at & (os_page_bytes() - 1), here = min_size(left, bytes);
     return left > 0 && is_zero(at, left) && memcmp(at + here, seal + here, bytes - here) == 0;
 }
 

@@ -4,9 +4,8 @@
  * include path's to say. The half of it that is about guards is in heap/large/no_guard.h, for those
  * that have none.
  *
- * A seal is a few bytes right behind those that were asked for, and these are usable, to the byte.
- * A guard is the last page of the block's length, and inaccessible; the seal lies before it, as far
- * as there is room.
+ * A seal is a few bytes right behind those that were asked for. A guard is the last page of the
+ * block's length, and inaccessible; the seal lies before it, as far as there is room.
  */
 #ifndef DUET_HEAP_LARGE_UNGUARDED_LARGE_GUARD_H
 #define DUET_HEAP_LARGE_UNGUARDED_LARGE_GUARD_H
@@ -16,11 +15,12 @@
 
 #include "heap/large/no_guard.h"
 
-/* Whether there are seals, or guards. */
+/* Whether there are seals: then what was asked for is usable, to the byte. */
 #define LARGE_GUARD_EXACT 0
 
-/* What a block of which so much is asked takes before the guard: as much, or a few bytes more. Of
- * no bytes: 0 where there is none but an address alone, and no guard. */
+/* What a block of which so much is asked, at a multiple of `align`, takes before the guard: as
+ * much, or a few bytes more. Of no bytes: 0 where there is none but an address alone, and no
+ * guard. */
 static inline size_t large_guard_room(size_t asked, size_t align)
 {
     (void)align;
