@@ -10,8 +10,6 @@
 #define RSEQ_FEATURE_SIZE 27
 #define FEATURES_WITH_MM_CID 28
 
-#define MM_CID 24
-
 static __thread struct {
     int32_t cpu_id_start;
     int32_t cpu_id;
@@ -32,12 +30,6 @@ bool rseq_has_numbers(void)
     return __rseq_size > 0 && getauxval(RSEQ_FEATURE_SIZE) >= FEATURES_WITH_MM_CID;
 }
 
-uint32_t rseq_number(ptrdiff_t area)
-{
-    const char *registration = (const char *)__builtin_thread_pointer() + area;
-    return *(const volatile uint32_t *)(registration + MM_CID);
-}
-
 #else
 
 ptrdiff_t rseq_area(void)
@@ -53,12 +45,6 @@ ptrdiff_t rseq_area_of_nobody(void)
 bool rseq_has_numbers(void)
 {
     return false;
-}
-
-uint32_t rseq_number(ptrdiff_t area)
-{
-    (void)area;
-    return 0;
 }
 
 #endif

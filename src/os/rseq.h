@@ -62,9 +62,6 @@ ptrdiff_t rseq_area_of_nobody(void);
  * that of the process's threads and of its CPUs (mm_cid, Linux 6.3). */
 bool rseq_has_numbers(void);
 
-/* The number of the thread that asks, if it is registered; a moment later it may be another. */
-uint32_t rseq_number(ptrdiff_t area);
-
 enum rseq_result {
     RSEQ_NONE, /* the thread is not registered */
     RSEQ_DONE,
@@ -75,6 +72,7 @@ enum rseq_result {
 
 /* Offsets in the registration: int32_t cpu_id, uint64_t rseq_cs, uint32_t mm_cid. */
 #define RSEQ_CPU_ID 4
+#define RSEQ_MM_CID 24
 
 #define RSEQ_DESCRIPTION                                                                           \
     ".pushsection __rseq_cs, \"aw\"\n\t"                                                           \
@@ -150,6 +148,11 @@ enum rseq_result {
     "je 6f\n\t"                                                                                    \
     "movq (%[slot], %[word], 8), %[old]\n\t"                                                       \
     "movq %[top], (%[slot], %[word], 8)\n"
+#define RSEQ_EXCHANGE_NOT_DONE                                                                     \
+    "6:\n\t"                                                                                       \
+    "xorl %k[old], %k[old]\n\t"                                                                    \
+    "xorl %k[slot], %k[slot]\n\t"                                                                  \
+    "jmp 4b\n\t"
 
 #elif defined(__aarch64__)
 
@@ -216,8 +219,25 @@ enum rseq_result {
     "b.eq 6f\n\t"                                                                                  \
     "ldr %[old], [%[slot], %[word], lsl #3]\n\t"                                                   \
     "str %[top], [%[slot], %[word], lsl #3]\n"
+#define RSEQ_EXCHANGE_NOT_DONE                                                                     \
+    "6:\n\t"                                                                                       \
+    "mov %[old], #0\n\t"                                                                           \
+    "mov %[slot], #0\n\t"                                                                          \
+    "b 4b\n\t"
 
 #endif
+
+/* The number of the thread that asks, if it is registered; a moment later it may be another. */
+ALWAYS_INLINE uint32_t rseq_number(ptrdiff_t area)
+{
+    uint32_t number;
+#if defined(__x86_64__)
+    __asm__ volatile("movl %%fs:24(%[area]), %[number]" : [number] "=r"(number) : [area] "r"(area));
+#else
+    number = *(const volatile uint32_t *)(RSEQ_AREA + RSEQ_MM_CID);
+#endif
+    return number;
+}
 
 /* Whether the thread is registered. */
 ALWAYS_INLINE bool rseq_is_registered(ptrdiff_t area)
@@ -274,13 +294,13 @@ none:
     return RSEQ_NONE;
 }
 
-/* The top before, and of which slot; NULL: there is none. */
-static inline void **rseq_exchange(ptrdiff_t area, void ***const *slots, size_t word, void **top,
+/* What the word was before, and in which slot; both NULL: in none. */
+ALWAYS_INLINE void **rseq_exchange(ptrdiff_t area, void ***const *slots, size_t word, void **top,
                                    const void *stopped, void **slot)
 {
     void **old;
-    __asm__ volatile(RSEQ_CHECK("6f")
-                         RSEQ_BEGIN RSEQ_EXCHANGE RSEQ_END RSEQ_NOT_DONE("%[old]") ".popsection"
+    __asm__ volatile(RSEQ_CHECK("6f") RSEQ_BEGIN RSEQ_EXCHANGE RSEQ_END RSEQ_EXCHANGE_NOT_DONE
+                     ".popsection"
                      : [slot] "=&r"(*slot), [old] "=&r"(old)
                      : [area] "r"(RSEQ_AREA), [slots] "r"(slots), [word] "r"(word), [top] "r"(top),
                        [stopped] "r"(stopped)
@@ -289,6 +309,12 @@ static inline void **rseq_exchange(ptrdiff_t area, void ***const *slots, size_t 
 }
 
 #else
+
+ALWAYS_INLINE uint32_t rseq_number(ptrdiff_t area)
+{
+    (void)area;
+    return 0;
+}
 
 ALWAYS_INLINE bool rseq_is_registered(ptrdiff_t area)
 {
@@ -310,10 +336,11 @@ ALWAYS_INLINE enum rseq_result rseq_push(ptrdiff_t area, void ***const *slots, s
     return RSEQ_NONE;
 }
 
-static inline void **rseq_exchange(ptrdiff_t area, void ***const *slots, size_t word, void **top,
+ALWAYS_INLINE void **rseq_exchange(ptrdiff_t area, void ***const *slots, size_t word, void **top,
                                    const void *stopped, void **slot)
 {
-    (void)area, (void)slots, (void)word, (void)top, (void)stopped, (void)slot;
+    (void)area, (void)slots, (void)word, (void)top, (void)stopped;
+    *slot = NULL;
     return NULL;
 }
 

@@ -2,14 +2,16 @@
  * Slots of CPUs: as many slots as threads of the process can run at once, each entered without a
  * lock and without a mark.
  *
- * A slot is an array of words, each the top of a stack of items. Each operation is a *restartable
- * sequence* (rseq(2)): a few instructions that the kernel knows of, the last of which stores the
- * one word that counts. A thread that is preempted, moved or sent a signal in one of them begins it
- * anew; so of all threads that run with the same number, one at a time passes through.
+ * A slot is an array of words, each the top of a stack of items, or a place for one. Each operation
+ * is a *restartable sequence* (rseq(2)): a few instructions that the kernel knows of, the last of
+ * which stores the one word that counts. A thread that is preempted, moved or sent a signal in one
+ * of them begins it anew; so of all threads that run with the same number, one at a time passes
+ * through.
  *
  *   cpus_pop       takes the item below a word's top, and lowers the top.
  *   cpus_push      stores an item above it, and raises it.
  *   cpus_exchange  puts another stack in the place of this one, whole.
+ *   cpus_swap      puts an item into a place, and takes out what lay there.
  *
  * A stack lies between guards: two NULLs below the first item, an odd word behind the last place. A
  * thread that is moved between two operations is in another slot in the second; whoever wants more
@@ -37,6 +39,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomics.h"
 #include "base/bits.h"
 #include "base/config.h"
 #include "base/lock.h"
@@ -98,6 +101,27 @@ bool cpus_are_mine(const struct cpus_set *set);
 /* The slot that this thread is in now, which is made if there was none; a moment later it may be
  * another. NULL: it is stopped, or there is no memory. */
 void *cpus_slot_now(struct cpus_set *set);
+
+/* *item, which may be NULL, changes places with what lies there. False: there was no slot to be
+ * had, nothing was done. */
+ALWAYS_INLINE bool cpus_swap(const struct cpus_set *set, size_t word, void **item)
+{
+    void *slot, *before = rseq_exchange(cpus_table.area, cpus_table.slots, word, *item,
+                                        set->stopped, &slot);
+    if (unlikely(slot == NULL))
+        return false;
+    *item = before;
+    return true;
+}
+
+/* As cpus_slot_now, of a slot that was made already; the stopped one else, and where there are
+ * none. */
+ALWAYS_INLINE void *cpus_slot_here(const struct cpus_set *set)
+{
+    if (unlikely(!rseq_is_registered(cpus_table.area)))
+        return set->stopped;
+    return load_acquire(&cpus_table.slots[rseq_number(cpus_table.area)]);
+}
 
 /* Puts another stack's top in the place of the word; returns the top before and says of which slot.
  * NULL: there was no slot to be had, nothing was done. */

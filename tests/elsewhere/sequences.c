@@ -49,8 +49,8 @@ static void use_a_stack(void **stack, void ***tops)
     CHECK(cpus_push(1, item(PLACES)) == RSEQ_UNDONE);
     for (size_t i = PLACES; i-- > 1;)
         CHECK(cpus_pop(1, &popped) == RSEQ_DONE && popped == item(i));
-    CHECK(rseq_exchange(cpus_table.area, cpus_table.slots, 1, NONE_TOP, tops, &slot) ==
-          NULL); /* as if it were stopped */
+    CHECK(rseq_exchange(cpus_table.area, cpus_table.slots, 1, NONE_TOP, tops, &slot) == NULL &&
+          slot == NULL); /* as if it were stopped */
     CHECK(rseq_exchange(cpus_table.area, cpus_table.slots, 1, NONE_TOP, NULL, &slot) == stack + 1);
 }
 

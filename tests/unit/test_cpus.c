@@ -29,8 +29,10 @@ struct stack {
 
 struct slot {
     alignas(CACHE_LINE_PAIR) void **tops[WORDS];
+    void *place;
     size_t number;
 };
+#define PLACE (offsetof(struct slot, place) / sizeof(void *))
 
 static void *const none[2] = {NULL, (void *)1};
 #define NONE_TOP ((void **)&none[1])
@@ -41,6 +43,7 @@ static void prepare(void *slot, size_t number)
 {
     for (size_t word = 0; word < WORDS; word++)
         ((struct slot *)slot)->tops[word] = NONE_TOP;
+    ((struct slot *)slot)->place = NULL;
     ((struct slot *)slot)->number = number;
 }
 
@@ -74,13 +77,16 @@ static bool may_run(void)
 static void where_there_are_none_all_operations_say_so(void **state)
 {
     (void)state;
-    void *popped, *slot;
+    void *popped, *slot, *swapped = item(0);
     if (cpus_start(&set))
         skip();
     assert_false(cpus_are_mine(&set));
     assert_int_equal(cpus_pop(0, &popped), RSEQ_NONE);
     assert_int_equal(cpus_push(0, item(0)), RSEQ_NONE);
     assert_null(cpus_exchange(&set, 0, NONE_TOP, &slot));
+    assert_false(cpus_swap(&set, PLACE, &swapped));
+    assert_ptr_equal(swapped, item(0));
+    assert_ptr_equal(cpus_slot_here(&set), stopped);
     assert_int_equal(cpus_count(&set), 0);
     cpus_pause(&set);
     cpus_resume(&set);
@@ -112,6 +118,15 @@ static void use_a_stack(void)
     assert_ptr_equal(stack.items[1], item(1));
 }
 
+static void use_a_place(void)
+{
+    void *swapped = item(0);
+    assert_true(cpus_swap(&set, PLACE, &swapped));
+    assert_null(swapped);
+    assert_true(cpus_swap(&set, PLACE, &swapped));
+    assert_ptr_equal(swapped, item(0));
+}
+
 /* On one CPU, so that it is one slot. */
 static void a_stack_gives_back_in_turn(void **state)
 {
@@ -119,6 +134,8 @@ static void a_stack_gives_back_in_turn(void **state)
     if (!may_run())
         skip();
     use_a_stack();
+    use_a_place();
+    assert_ptr_equal(cpus_slot_here(&set), cpus_slot_now(&set));
     assert_true(cpus_count(&set) >= 1);
 }
 
@@ -135,18 +152,23 @@ static void the_sequences_do_what_they_say(void **state)
         uint32_t flags, node_id, mm_cid, unused;
     } fake;
     struct slot slot;
-    void *popped;
+    void *popped, *swapped = item(0);
     ptrdiff_t area = cpus_table.area;
     prepare(&slot, 0);
     fake.mm_cid = 3;
     cpus_table.area = (char *)&fake - (char *)__builtin_thread_pointer();
     cpus_table.slots[3] = slot.tops;
     use_a_stack();
+    use_a_place();
+    assert_ptr_equal(cpus_slot_here(&set), &slot);
     assert_true(fake.rseq_cs != 0);
     assert_ptr_equal(slot.tops[1], NONE_TOP);
     fake.cpu_id = -1;
     assert_int_equal(cpus_pop(1, &popped), RSEQ_NONE);
     assert_int_equal(cpus_push(1, item(0)), RSEQ_NONE);
+    assert_false(cpus_swap(&set, PLACE, &swapped));
+    assert_ptr_equal(swapped, item(0));
+    assert_ptr_equal(cpus_slot_here(&set), stopped);
     cpus_table.slots[3] = NULL;
     cpus_table.area = area;
 }
@@ -162,7 +184,7 @@ static void what_is_paused_is_stopped(void **state)
 {
     (void)state;
     struct stack stack;
-    void *slot, *popped;
+    void *slot, *popped, *swapped = item(2);
     if (!may_run())
         skip();
     stack_init(&stack);
@@ -175,6 +197,8 @@ static void what_is_paused_is_stopped(void **state)
         assert_int_equal(cpus_pop(1, &popped), RSEQ_UNDONE);
         assert_int_equal(cpus_push(1, item(1)), RSEQ_UNDONE);
         assert_null(cpus_exchange(&set, 1, NONE_TOP, &slot));
+        assert_false(cpus_swap(&set, PLACE, &swapped));
+        assert_ptr_equal(swapped, item(2));
         cpus_resume(&set);
     }
     assert_int_equal(cpus_pop(1, &popped), RSEQ_DONE);
@@ -222,11 +246,29 @@ struct worker {
     void **own; /* the top of a stack that lies in no slot */
 };
 
+/* An item, or none, for what lies in the place. */
+static void swap(struct worker *worker)
+{
+    void *mine = worker->count > 0 ? worker->held[worker->count - 1] : NULL, *it = mine;
+    if (mine != NULL)
+        let_go(mine);
+    if (cpus_swap(&set, PLACE, &it) && mine != NULL)
+        worker->count--;
+    else if (mine != NULL)
+        take(mine);
+    if (it != NULL && it != mine) {
+        take(it);
+        worker->held[worker->count++] = it;
+    }
+}
+
 static void work_once(struct worker *worker, uint64_t *seed)
 {
     void *it, *slot;
     size_t word = random_below(seed, WORDS);
-    if (random_below(seed, 16) == 0) {
+    if (random_below(seed, 8) == 0) {
+        swap(worker);
+    } else if (random_below(seed, 16) == 0) {
         void **old = cpus_exchange(&set, word, worker->own, &slot);
         if (old != NULL)
             worker->own = old;
@@ -270,6 +312,8 @@ static void see_slot(void *slot, void *context)
 {
     size_t *visited = context;
     ++*visited;
+    if (((struct slot *)slot)->place != NULL)
+        seen[number_of(((struct slot *)slot)->place)]++;
     for (size_t word = 0; word < WORDS; word++)
         see_stack(((struct slot *)slot)->tops[word]);
 }

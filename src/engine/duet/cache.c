@@ -6,21 +6,158 @@
 #include "engine/duet/depot.h"
 #include "engine/duet/group.h"
 
+/* A number below `limit`, of a generator that began with a secret. */
+static size_t random_below(uint64_t *random, size_t limit)
+{
+    *random = *random * 0x5851f42d4c957f2du + 0x14057b7ef767814fu;
+    return (size_t)((*random >> 32) * limit >> 32);
+}
+
+/* ---- Waiting, in the secure flavour ---------------------------------------------------------- */
+
+#if DUET_SECURE
+
+/* An order in which halves of this many places are gone through. */
+static uint32_t waiting_order(size_t half, uint64_t *random)
+{
+    uint32_t order = 0;
+    for (size_t turn = 0; turn < WAITING_TURNS; turn++) {
+        unsigned at = (unsigned)(turn * WAITING_PLACE_BITS);
+        size_t before = turn % half, chosen = random_below(random, before + 1);
+        unsigned from = (unsigned)((turn - before + chosen) * WAITING_PLACE_BITS);
+        order |= (order >> from & (WAITING_TURNS - 1)) << at;
+        order = (order & ~((uint32_t)(WAITING_TURNS - 1) << from)) | (uint32_t)before << from;
+    }
+    return order;
+}
+
+static void waiting_begin(struct cache *cache)
+{
+    struct waiting *waiting = &cache->waiting;
+    uint64_t random = random_secret();
+    waiting->secret = random_secret() | 1;
+    for (size_t size = 0; size < WAITING_SIZES; size++)
+        for (size_t i = 0; i < WAITING_ORDERS; i++)
+            waiting->orders[size][i] = waiting_order(WAITING_TURNS >> size, &random);
+}
+
+static void waiting_abandon(struct cache *cache)
+{
+    memset(cache->waiting.cells, 0, sizeof cache->waiting.cells);
+}
+
+/* *cell changes places with what lies there. False: there is no slot to be had, nothing was
+ * done. */
+static bool change_places(const struct cache_use *use, size_t kind, size_t place, void **cell)
+{
+    if (use->cpus != NULL)
+        return cpus_swap(use->cpus, cache_waiting_word(kind, place), cell);
+    void *before = use->cache->waiting.cells[kind][place];
+    store_relaxed(&use->cache->waiting.cells[kind][place], *cell);
+    *cell = before;
+    return true;
+}
+
+void cache_wait_slow(const struct cache_use *use, void **cell, size_t kind)
+{
+    (void)change_places(use, kind, waiting_next(&use->cache->waiting, kind), cell);
+}
+
+/* What lies there; NULL: nothing. */
+static void *waiting_take(const struct cache_use *use, size_t kind, size_t place)
+{
+    void *cell = NULL;
+    if (load_relaxed(&use->cache->waiting.cells[kind][place]) != NULL)
+        (void)change_places(use, kind, place, &cell);
+    return cell;
+}
+
+/* Where there is no memory what waits is better than nothing. NULL: there is none. */
+static void *waiting_take_any(const struct cache_use *use, size_t kind)
+{
+    void *cell = NULL;
+    for (size_t place = 0; place < waiting_places(kind) && cell == NULL; place++)
+        cell = waiting_take(use, kind, place);
+    return cell;
+}
+
+/* Back to their groups. */
+static void waiting_end(const struct cache_use *use, size_t kind)
+{
+    void *cells[WAITING_MOST];
+    size_t count = 0;
+    for (size_t place = 0; place < waiting_places(kind); place++) {
+        cells[count] = waiting_take(use, kind, place);
+        if (cells[count] != NULL)
+            duet_check_free(cells[count++], kind);
+    }
+    if (count > 0)
+        depot_return(kind, cells, count);
+}
+
+static size_t waiting_count(const struct cache *cache, size_t kind)
+{
+    size_t count = 0;
+    for (size_t place = 0; place < waiting_places(kind); place++)
+        count += load_relaxed(&cache->waiting.cells[kind][place]) != NULL;
+    return count;
+}
+
+#else
+
+static void waiting_begin(struct cache *cache)
+{
+    (void)cache;
+}
+
+static void waiting_abandon(struct cache *cache)
+{
+    (void)cache;
+}
+
+static void *waiting_take_any(const struct cache_use *use, size_t kind)
+{
+    (void)use, (void)kind;
+    return NULL;
+}
+
+static void waiting_end(const struct cache_use *use, size_t kind)
+{
+    (void)use, (void)kind;
+}
+
+static size_t waiting_count(const struct cache *cache, size_t kind)
+{
+    (void)cache, (void)kind;
+    return 0;
+}
+
+#endif
+
+/* ---- Beginning --------------------------------------------------------------------------- */
+
+static void begin(struct cache *cache)
+{
+    for (size_t kind = 0; kind < DUET_KINDS; kind++)
+        store_relaxed(&cache->tops[kind], MAGAZINE_NONE_TOP);
+}
+
 void cache_prepare(struct cache *cache, size_t home)
 {
     if (cache->ready)
         return;
-    cache_abandon(cache);
+    begin(cache);
+    waiting_begin(cache);
     cache->home = (uint8_t)home;
     store_release(&cache->ready, true); /* a sweep may look */
 }
 
 void cache_abandon(struct cache *cache)
 {
-    for (size_t word = 0; word < CACHE_WORDS; word++)
-        store_relaxed(&cache->tops[word], MAGAZINE_NONE_TOP);
+    begin(cache);
     memset(cache->sizes, 0, sizeof cache->sizes);
     cache->bytes = 0;
+    waiting_abandon(cache);
 }
 
 /* ---- Taking out, putting in ---------------------------------------------------------------- */
@@ -55,42 +192,41 @@ static void **top_of_own(const struct own *own)
 }
 
 /* Who has changed a CPU's cache may note it only now, when others have changed it again. */
-static void note_exchange(struct cache *cache, size_t word, const struct magazine *before,
+static void note_exchange(struct cache *cache, size_t kind, const struct magazine *before,
                           const struct magazine *after)
 {
-    size_t kind = cache_kind_of(word);
     size_t bytes =
         (after == NULL ? 0 : bytes_of(after, kind)) - (before == NULL ? 0 : bytes_of(before, kind));
     if (bytes != 0)
         add_relaxed(&cache->bytes, bytes);
-    store_relaxed(&cache->sizes[word], (uint8_t)(after == NULL ? 0 : after->size + 1));
+    store_relaxed(&cache->sizes[kind], (uint8_t)(after == NULL ? 0 : after->size + 1));
 }
 
 /* Puts a magazine, or none, in the place of the one that is there, which is now the caller's.
  * False: there is no slot to be had, nothing was done. */
-static bool exchange(const struct cache_use *use, size_t word, const struct own *own,
+static bool exchange(const struct cache_use *use, size_t kind, const struct own *own,
                      struct own *before)
 {
     void **top = top_of_own(own);
     struct cache *cache = use->cache;
-    void **old = load_relaxed(&cache->tops[word]);
+    void **old = load_relaxed(&cache->tops[kind]);
     if (use->cpus == NULL)
-        store_relaxed(&cache->tops[word], top);
+        store_relaxed(&cache->tops[kind], top);
     else
-        old = cpus_exchange(use->cpus, word, top, (void **)&cache);
+        old = cpus_exchange(use->cpus, kind, top, (void **)&cache);
     *before = (struct own){NULL, 0};
     if (old == NULL)
         return false;
     *before = own_of_top(old);
-    note_exchange(cache, word, before->magazine, own->magazine);
+    note_exchange(cache, kind, before->magazine, own->magazine);
     return true;
 }
 
-static struct own take_out(const struct cache_use *use, size_t word)
+static struct own take_out(const struct cache_use *use, size_t kind)
 {
     const struct own none = {NULL, 0};
     struct own own;
-    exchange(use, word, &none, &own);
+    exchange(use, kind, &none, &own);
     return own;
 }
 
@@ -115,41 +251,45 @@ static void pass_on(const struct cache_use *use, size_t kind, const struct own *
     magazine_give(here, own->magazine);
 }
 
-static void put_in(const struct cache_use *use, size_t word, const struct own *own)
+static void put_in(const struct cache_use *use, size_t kind, const struct own *own)
 {
     struct own before;
-    bool done = exchange(use, word, own, &before);
-    pass_on(use, cache_kind_of(word), done ? &before : own);
+    bool done = exchange(use, kind, own, &before);
+    pass_on(use, kind, done ? &before : own);
 }
 
-static void drop(const struct cache_use *use, size_t word)
+static void drop(const struct cache_use *use, size_t kind)
 {
-    struct own own = take_out(use, word);
-    pass_on(use, cache_kind_of(word), &own);
+    struct own own = take_out(use, kind);
+    pass_on(use, kind, &own);
 }
 
 void cache_drain(const struct cache_use *use)
 {
-    for (size_t word = 1; word < CACHE_WORDS; word++)
-        drop(use, word);
+    for (size_t kind = 1; kind < DUET_KINDS; kind++)
+        drop(use, kind);
+    for (size_t kind = 1; kind < DUET_KINDS; kind++)
+        waiting_end(use, kind);
 }
 
 /* The low bits of a top, as many as tell whether it has moved. */
-static uint16_t low_bits(const struct cache *cache, size_t word)
+static uint16_t low_bits(const struct cache *cache, size_t kind)
 {
-    return (uint16_t)((uintptr_t)load_relaxed(&cache->tops[word]) / sizeof(void *));
+    return (uint16_t)((uintptr_t)load_relaxed(&cache->tops[kind]) / sizeof(void *));
 }
 
 /* A class whose magazine suffices has no events, but is used, and stays as it is. */
 void cache_decay(const struct cache_use *use)
 {
     struct cache *cache = use->cache;
-    for (size_t word = 1; word < CACHE_WORDS; word++) {
-        uint8_t events = load_relaxed(&cache->events[word]);
-        if (events == 0 && low_bits(cache, word) == cache->seen_tops[word])
-            drop(use, word);
-        store_relaxed(&cache->events[word], (uint8_t)(events / 2));
-        store_relaxed(&cache->seen_tops[word], low_bits(cache, word));
+    for (size_t kind = 1; kind < DUET_KINDS; kind++) {
+        uint8_t events = load_relaxed(&cache->events[kind]);
+        if (events == 0 && low_bits(cache, kind) == cache->seen_tops[kind]) {
+            drop(use, kind);
+            waiting_end(use, kind);
+        }
+        store_relaxed(&cache->events[kind], (uint8_t)(events / 2));
+        store_relaxed(&cache->seen_tops[kind], low_bits(cache, kind));
     }
     store_relaxed(&cache->patience, (uint8_t)0);
 }
@@ -168,10 +308,9 @@ static void move_to(size_t home, struct own *own, struct magazine *other, size_t
 }
 
 /* To half the size; what is on top stays, and what does not fit is passed on. */
-static void shrink(const struct cache_use *use, size_t word)
+static void shrink(const struct cache_use *use, size_t kind)
 {
-    size_t kind = cache_kind_of(word);
-    struct own own = take_out(use, word);
+    struct own own = take_out(use, kind);
     struct magazine *smaller =
         own.magazine != NULL && own.magazine->size > 0
             ? magazine_take(use->cache->home, own.magazine->size - (size_t)1, kind)
@@ -181,7 +320,7 @@ static void shrink(const struct cache_use *use, size_t word)
         own.count -= kept.count;
         memcpy(smaller->cells, own.magazine->cells + own.count,
                kept.count * sizeof smaller->cells[0]);
-        put_in(use, word, &kept);
+        put_in(use, kind, &kept);
     }
     pass_on(use, kind, &own);
 }
@@ -192,16 +331,14 @@ static void shrink(const struct cache_use *use, size_t word)
 /* Half a magazine has twice the events, and twice a magazine half of them. So a class can spare
  * half of its own if what it loses, for a byte, is less than what the other wins by `bytes`:
  * classes of short cells come before those of long ones. */
-static bool gives_way(const struct cache *cache, size_t victim, size_t word, size_t bytes)
+static bool gives_way(const struct cache *cache, size_t victim, size_t kind, size_t bytes)
 {
-    size_t size = load_relaxed(&cache->sizes[victim]), kind = cache_kind_of(victim);
-    if (victim == word || size == 0)
+    size_t size = load_relaxed(&cache->sizes[victim]);
+    if (victim == kind || size == 0)
         return false;
-    if (DUET_SECURE && size == 1 && victim == cache_freed_word(kind))
-        return false; /* what was freed last is to wait */
-    size_t held = magazine_room(size - 1, kind) * duet_kind_bytes(kind);
+    size_t held = magazine_room(size - 1, victim) * duet_kind_bytes(victim);
     size_t loses = load_relaxed(&cache->events[victim]) * (size_t)2 * bytes;
-    return loses <= load_relaxed(&cache->events[word]) * held;
+    return loses <= load_relaxed(&cache->events[kind]) * held;
 }
 
 /* It may be below zero for a moment: who has changed a CPU's magazines counts it afterwards. */
@@ -211,7 +348,7 @@ static bool budget_lasts(const struct cache *cache, size_t bytes)
 }
 
 /* Whether the budget lasts for so much here, once others have given way if need be. */
-static bool find_budget(const struct cache_use *use, size_t word, size_t bytes)
+static bool find_budget(const struct cache_use *use, size_t kind, size_t bytes)
 {
     struct cache *cache = use->cache;
     if (budget_lasts(cache, bytes))
@@ -221,10 +358,10 @@ static bool find_budget(const struct cache_use *use, size_t word, size_t bytes)
         store_relaxed(&cache->patience, (uint8_t)(patience - 1));
         return false;
     }
-    for (size_t i = 0; i < CACHE_WORDS && !budget_lasts(cache, bytes); i++) {
-        size_t victim = load_relaxed(&cache->next_victim) % CACHE_WORDS;
+    for (size_t i = 0; i < DUET_KINDS && !budget_lasts(cache, bytes); i++) {
+        size_t victim = load_relaxed(&cache->next_victim) % DUET_KINDS;
         store_relaxed(&cache->next_victim, (uint32_t)victim + 1);
-        if (gives_way(cache, victim, word, bytes))
+        if (gives_way(cache, victim, kind, bytes))
             shrink(use, victim);
     }
     if (budget_lasts(cache, bytes))
@@ -234,14 +371,14 @@ static bool find_budget(const struct cache_use *use, size_t word, size_t bytes)
 }
 
 /* Moves the cells into a larger magazine, or into one at all. False: there is to be none. */
-static bool grow(const struct cache_use *use, size_t word, struct own *own)
+static bool grow(const struct cache_use *use, size_t kind, struct own *own)
 {
-    size_t size = 0, kind = cache_kind_of(word);
+    size_t size = 0;
     if (own->magazine != NULL) {
         if (!magazine_may_grow(own->magazine->size, kind))
             return false;
         size = own->magazine->size + (size_t)1;
-        if (!find_budget(use, word, magazine_room(size, kind) * duet_kind_bytes(kind)))
+        if (!find_budget(use, kind, magazine_room(size, kind) * duet_kind_bytes(kind)))
             return false;
     }
     size_t home = use->cache->home;
@@ -251,11 +388,11 @@ static bool grow(const struct cache_use *use, size_t word, struct own *own)
     return larger != NULL;
 }
 
-static void note_event(struct cache *cache, size_t word)
+static void note_event(struct cache *cache, size_t kind)
 {
-    uint8_t events = load_relaxed(&cache->events[word]);
+    uint8_t events = load_relaxed(&cache->events[kind]);
     if (events < UINT8_MAX)
-        store_relaxed(&cache->events[word], (uint8_t)(events + 1));
+        store_relaxed(&cache->events[kind], (uint8_t)(events + 1));
 }
 
 /* ---- Allocating -------------------------------------------------------------------------- */
@@ -275,64 +412,23 @@ static void refill_from(size_t home, struct own *own, struct magazine *transfer)
     magazine_give(home, transfer);
 }
 
-/* In the secure flavour nobody can tell which cells come one after the other: each from number
- * `mixed` on changes places with any of those before it. */
-static void shuffle(void **cells, size_t mixed, size_t count)
+/* In the secure flavour nobody can tell which cells come one after the other: each changes places
+ * with one of the few before it. They stay near each other, as their memory is. */
+#define SHUFFLE_REACH ((size_t)16)
+
+static void shuffle(void **cells, size_t count)
 {
     static uint64_t seed; /* about: two threads may see the same */
     uint64_t random = load_relaxed(&seed);
     if (unlikely(random == 0))
         random = random_secret();
-    for (size_t i = mixed; i < count; i++) {
-        random = random * 0x5851f42d4c957f2du + 0x14057b7ef767814fu;
-        size_t chosen = (size_t)((random >> 32) * (i + 1) >> 32);
+    for (size_t i = 1; i < count; i++) {
+        size_t chosen = i - random_below(&random, min_size(i + 1, SHUFFLE_REACH));
         void *cell = cells[i];
         cells[i] = cells[chosen];
         cells[chosen] = cell;
     }
     store_relaxed(&seed, random);
-}
-
-/* In the secure flavour: the cells that were freed first go to those that are to be handed out, and
- * are mixed with them. There must be room. */
-static void move_oldest(struct own *freed, struct own *own, size_t count)
-{
-    void **cells = freed->magazine->cells, **into = own->magazine->cells;
-    memcpy(into + own->count, cells, count * sizeof cells[0]);
-    shuffle(into, own->count, own->count + count);
-    own->count += count;
-    freed->count -= count;
-    memmove(cells, cells + count, freed->count * sizeof cells[0]);
-}
-
-/* In the secure flavour: fills an empty magazine with what the slot has freed, once that is so much
- * that the oldest has lain there for a while. */
-static void take_freed(const struct cache_use *use, size_t kind, struct own *own)
-{
-    if (own->magazine == NULL)
-        return;
-    struct own freed = take_out(use, cache_freed_word(kind));
-    if (freed.magazine != NULL && freed.count >= CACHE_FREED_LEAST(freed.magazine->capacity)) {
-        size_t older = freed.count - CACHE_STAYS(freed.count);
-        note_event(use->cache, kind);
-        note_event(use->cache, cache_freed_word(kind)); /* used, whether its top has moved or not */
-        if (older > own->magazine->capacity)
-            grow(use, kind, own);
-        move_oldest(&freed, own, min_size(older, own->magazine->capacity));
-    }
-    if (freed.magazine != NULL)
-        put_in(use, cache_freed_word(kind), &freed);
-}
-
-/* Where there is no memory: what is freed is better than nothing. The magazines change places. */
-static void take_all_freed(const struct cache_use *use, size_t kind, struct own *own)
-{
-    struct own empty = *own;
-    *own = take_out(use, cache_freed_word(kind));
-    if (own->count > 0)
-        shuffle(own->magazine->cells, 0, own->count);
-    if (empty.magazine != NULL)
-        put_in(use, cache_freed_word(kind), &empty);
 }
 
 static void refill(const struct cache_use *use, size_t kind, struct own *own, bool *zeroed)
@@ -347,7 +443,7 @@ static void refill(const struct cache_use *use, size_t kind, struct own *own, bo
         own->count = depot_take(home, kind, own->magazine->cells, want, zeroed);
     }
     if (DUET_SECURE && own->count > 0)
-        shuffle(own->magazine->cells, 0, own->count);
+        shuffle(own->magazine->cells, own->count);
 }
 
 /* Puts the magazine back, if there is one, without its top cell, if it has one. */
@@ -388,13 +484,13 @@ void *cache_alloc_slow(const struct cache_use *use, size_t length, size_t *kind,
         if (cell != NULL)
             return cell;
     }
-    if (DUET_SECURE && own.count == 0)
-        take_freed(use, *kind, &own);
+    bool first = own.magazine == NULL;
     if (own.count == 0)
         refill(use, *kind, &own, zeroed);
-    if (DUET_SECURE && own.count == 0)
-        take_all_freed(use, *kind, &own);
-    return put_in_all_but_one(use, *kind, &own);
+    if (first)
+        waiting_end(use, *kind); /* as is_foreign has it */
+    void *cell = put_in_all_but_one(use, *kind, &own);
+    return likely(cell != NULL) ? cell : waiting_take_any(use, *kind);
 }
 
 /* ---- Freeing ----------------------------------------------------------------------------- */
@@ -415,39 +511,20 @@ static void flush_half(const struct cache_use *use, size_t kind, struct own *own
     memmove(cells, cells + half.count, own->count * sizeof cells[0]);
 }
 
-/* In the secure flavour, of a full magazine of freed cells: the older half goes where it is handed
- * out from, if that has room for it. */
-static bool hand_over(const struct cache_use *use, size_t kind, struct own *freed)
+static void make_room(const struct cache_use *use, size_t kind, struct own *own)
 {
-    if (freed->magazine == NULL)
-        return false;
-    struct own own = take_out(use, kind);
-    size_t half = (freed->count + 1) / 2;
-    bool fits = room_in(&own) >= half;
-    if (fits)
-        move_oldest(freed, &own, half);
-    if (own.magazine != NULL)
-        put_in(use, kind, &own);
-    return fits;
-}
-
-static void make_room(const struct cache_use *use, size_t word, struct own *own)
-{
-    note_event(use->cache, word);
-    if (DUET_SECURE && hand_over(use, cache_kind_of(word), own))
-        return;
-    if (!grow(use, word, own) && own->magazine != NULL)
-        flush_half(use, cache_kind_of(word), own);
+    note_event(use->cache, kind);
+    if (!grow(use, kind, own) && own->magazine != NULL)
+        flush_half(use, kind, own);
 }
 
 /* Where a cell of a class comes first by being freed, another CPU has allocated it, and may have
  * its neighbours on the same cache line. Handed out here it would be slow for both (passive false
- * sharing). A CPU that goes on freeing has a magazine after some. In the secure flavour none goes
- * home at once. */
-static bool is_foreign(const struct cache *cache, size_t word, const struct own *own)
+ * sharing). A CPU that goes on freeing has a magazine after some. In the secure flavour what has
+ * waited goes home; and what waits yet when the first cell is allocated. */
+static bool is_foreign(const struct cache *cache, size_t kind, const struct own *own)
 {
-    return !DUET_SECURE && own->magazine == NULL &&
-           load_relaxed(&cache->events[word]) < CACHE_FREED_FIRST;
+    return own->magazine == NULL && load_relaxed(&cache->events[kind]) < CACHE_FREED_FIRST;
 }
 
 /* Of the two on top, as the fast path sees it. */
@@ -459,29 +536,28 @@ static bool is_among_last(const struct own *own, const void *cell)
 
 void cache_free_slow(const struct cache_use *use, void *cell, size_t kind)
 {
-    size_t word = cache_freed_word(kind);
-    struct own own = take_out(use, word);
+    struct own own = take_out(use, kind);
     if (is_among_last(&own, cell))
         fatal_pointer("free", cell, "was freed twice");
-    if (is_foreign(use->cache, word, &own))
-        note_event(use->cache, word);
+    if (is_foreign(use->cache, kind, &own))
+        note_event(use->cache, kind);
     else if (room_in(&own) == 0)
-        make_room(use, word, &own);
+        make_room(use, kind, &own);
     duet_check_free(cell, kind);
     if (own.magazine == NULL) { /* not yet, or no memory for one */
         depot_return(kind, &cell, 1);
         return;
     }
     own.magazine->cells[own.count++] = cell;
-    put_in(use, word, &own);
+    put_in(use, kind, &own);
 }
 
 /* ---- The whole --------------------------------------------------------------------------- */
 
 bool cache_is_empty(const struct cache *cache)
 {
-    for (size_t word = 1; word < CACHE_WORDS; word++)
-        if (load_relaxed(&cache->tops[word]) != MAGAZINE_NONE_TOP)
+    for (size_t kind = 1; kind < DUET_KINDS; kind++)
+        if (load_relaxed(&cache->tops[kind]) != MAGAZINE_NONE_TOP || waiting_count(cache, kind) > 0)
             return false;
     return true;
 }
@@ -489,16 +565,17 @@ bool cache_is_empty(const struct cache *cache)
 uintptr_t cache_sum(const struct cache *cache)
 {
     uintptr_t sum = 0;
-    for (size_t word = 1; word < CACHE_WORDS; word++)
-        sum = sum * 3 + (uintptr_t)load_relaxed(&cache->tops[word]);
+    for (size_t kind = 1; kind < DUET_KINDS; kind++)
+        sum = sum * 3 + (uintptr_t)load_relaxed(&cache->tops[kind]);
     return sum;
 }
 
 void cache_count(const struct cache *cache, size_t *cells, size_t *bytes)
 {
-    for (size_t word = 1; word < CACHE_WORDS && cache->ready; word++) {
-        struct own own = own_of_top(cache->tops[word]);
-        *cells += own.count;
-        *bytes += own.count * duet_kind_bytes(cache_kind_of(word));
+    for (size_t kind = 1; kind < DUET_KINDS && cache->ready; kind++) {
+        struct own own = own_of_top(cache->tops[kind]);
+        size_t count = own.count + waiting_count(cache, kind);
+        *cells += count;
+        *bytes += count * duet_kind_bytes(kind);
     }
 }

@@ -7,7 +7,8 @@
  * At its largest a magazine that is full passes on its older half, and one that is empty takes
  * half: so neither comes again at once. What is passed on goes to the shelf (magazine.h) of the
  * home that it came from or, where that is this one's own, or is full, back to the groups; what is
- * taken comes from there. In the secure flavour a class's two magazines serve each other first.
+ * taken comes from there. In the secure flavour what is freed waits before it comes to a magazine
+ * (waiting.h).
  *
  * Concurrency: a cache is *held* by who has its slot, or has stopped it; or it is that of a CPU,
  * and others use it at any moment. So every change of a magazine, but for popping and pushing,
@@ -29,6 +30,7 @@
 #include "engine/duet/check.h"
 #include "engine/duet/classes.h"
 #include "engine/duet/magazine.h"
+#include "engine/duet/waiting.h"
 #include "slots/cpus.h"
 
 /* What all magazines of a slot may hold together. Beyond it none grows; a class that has none gets
@@ -44,34 +46,12 @@
  * each. */
 #define CACHE_BORROWED_FIRST 4
 
-/* A cache has a word for each magazine. In the secure flavour each class has two: cells are taken
- * from one, and freed ones go onto the other, from which the first is filled when it is empty, or
- * the other full (take_freed, hand_over). */
-#define CACHE_WORDS (DUET_SECURE ? 2 * DUET_KINDS : DUET_KINDS)
-
-ALWAYS_INLINE size_t cache_freed_word(size_t kind)
-{
-    return DUET_SECURE ? DUET_KINDS + kind : kind;
-}
-
-static inline size_t cache_kind_of(size_t word)
-{
-    return DUET_SECURE && word >= DUET_KINDS ? word - DUET_KINDS : word;
-}
-
-/* In the secure flavour so many cells must have been freed before any of them is handed out again:
- * half of what a magazine of this capacity has room for, but no more than 32, since more would only
- * lie there while new ones are taken from the groups. And so many of them, the last ones, stay. */
-#define CACHE_FREED_ENOUGH ((size_t)32)
-#define CACHE_FREED_LEAST(capacity) min_size(((size_t)(capacity) + 1) / 2, CACHE_FREED_ENOUGH)
-#define CACHE_STAYS(count) (((size_t)(count) + 3) / 4)
-
 struct cache {
-    void **tops[CACHE_WORDS];        /* the place above each magazine's top cell */
-    size_t bytes;                    /* that fit into the magazines */
-    uint8_t sizes[CACHE_WORDS];      /* of the magazines, plus 1; 0: none. Late at most, as bytes */
-    uint8_t events[CACHE_WORDS];     /* times it ran empty or full lately */
-    uint16_t seen_tops[CACHE_WORDS]; /* the tops' low bits at the last sweep */
+    void **tops[DUET_KINDS];        /* the place above each magazine's top cell */
+    size_t bytes;                   /* that fit into the magazines */
+    uint8_t sizes[DUET_KINDS];      /* of the magazines, plus 1; 0: none. Late at most, as bytes */
+    uint8_t events[DUET_KINDS];     /* times it ran empty or full lately */
+    uint16_t seen_tops[DUET_KINDS]; /* the tops' low bits at the last sweep */
     uint8_t home;
     uint8_t ready;        /* the tops point somewhere */
     uint8_t idle;         /* sweeps that found the tops unchanged */
@@ -80,6 +60,9 @@ struct cache {
     uint32_t sweep;       /* the last one that this cache was part of */
     uint32_t next_victim; /* the word that gives way next */
     uintptr_t seen;       /* the sum of the tops at the last sweep */
+#if DUET_SECURE
+    struct waiting waiting;
+#endif
 };
 
 /* How a thread uses a cache. */
@@ -105,15 +88,37 @@ ALWAYS_INLINE void *cache_pop(struct cache *cache, size_t kind)
  * the slot. Of a cache that is held. */
 ALWAYS_INLINE bool cache_push(struct cache *cache, void *cell, size_t kind)
 {
-    size_t word = cache_freed_word(kind);
-    void **top = cache->tops[word];
+    void **top = cache->tops[kind];
     if (unlikely(magazine_is_end(*top)) || unlikely(top[-1] == cell) || unlikely(top[-2] == cell))
         return false;
     duet_check_free(cell, kind);
     *top = cell;
-    store_release(&cache->tops[word], top + 1);
+    store_release(&cache->tops[kind], top + 1);
     return true;
 }
+
+#if DUET_SECURE
+
+/* The word of a CPU's slot that is this place. */
+ALWAYS_INLINE size_t cache_waiting_word(size_t kind, size_t place)
+{
+    return offsetof(struct cache, waiting.cells) / sizeof(void *) + kind * WAITING_MOST + place;
+}
+
+/* A freed cell begins to wait; *cell is one that has waited long enough, or NULL. Of a cache that
+ * is held. */
+ALWAYS_INLINE void cache_wait(struct cache *cache, void **cell, size_t kind)
+{
+    void **place = &cache->waiting.cells[kind][waiting_next(&cache->waiting, kind)];
+    void *before = *place;
+    *place = *cell;
+    *cell = before;
+}
+
+/* The same of any. */
+void cache_wait_slow(const struct cache_use *use, void **cell, size_t kind);
+
+#endif
 
 void cache_prepare(struct cache *cache, size_t home);
 

@@ -96,7 +96,7 @@ ALWAYS_INLINE bool duet_push(void *ptr, size_t kind)
     if (!CPUS_POSSIBLE)
         return duet_push_bound(ptr, kind);
     duet_check_free(ptr, kind); /* before another thread may have it */
-    enum rseq_result result = cpus_push(cache_freed_word(kind), ptr);
+    enum rseq_result result = cpus_push(kind, ptr);
     if (likely(result == RSEQ_DONE))
         return true;
     duet_check_alloc(ptr, kind);
@@ -124,6 +124,35 @@ ALWAYS_INLINE bool duet_free_hot(void *ptr, size_t kind)
 /* A cell of this kind, however it can be had; of another that the length fits, which *kind becomes
  * (cache_alloc_slow). *zeroed: whether it is known to read as zero. NULL: no memory. */
 void *cells_take(size_t length, size_t align, size_t *kind, bool *zeroed);
+
+#if DUET_SECURE
+
+extern struct cpus_set duet_cpus;
+
+/* A freed cell begins to wait (waiting.h); *cell is one that is to be put back in its place, or
+ * NULL. False: nothing was done, cells_give_later is to be called. */
+ALWAYS_INLINE bool duet_wait(void **cell, size_t kind)
+{
+    if (CPUS_POSSIBLE) {
+        struct cache *cache = cpus_slot_here(&duet_cpus);
+        if (likely((void *)cache != (void *)duet_cpus.stopped)) {
+            size_t place = waiting_next(&cache->waiting, kind);
+            if (likely(cpus_swap(&duet_cpus, cache_waiting_word(kind, place), cell)))
+                return true;
+        }
+    }
+    struct bound_slot *slot = bound_enter();
+    if (unlikely(slot == NULL))
+        return false;
+    cache_wait(&((struct bound_cache *)slot)->cache, cell, kind);
+    bound_leave(slot);
+    return true;
+}
+
+/* Lets it wait, if it can; and puts back one that has waited. */
+void cells_give_later(void *cell, size_t kind);
+
+#endif
 
 /* Puts back a cell, of which it is known that it is one. Stops the program where it can be seen
  * that it was put back already. */

@@ -27,7 +27,7 @@ static void retire_bound(struct bound_slot *slot);
 size_t duet_fast_end = CPUS_POSSIBLE ? 0 : DUET_MOST_BYTES + 1;
 
 /* What a stopped CPU has: of each kind a magazine that is empty and full. Never written. */
-static void **const no_tops[CACHE_WORDS] = {[0 ... CACHE_WORDS - 1] = MAGAZINE_NONE_TOP};
+static void **const no_tops[DUET_KINDS] = {[0 ... DUET_KINDS - 1] = MAGAZINE_NONE_TOP};
 
 static struct cpu_cache first_cpu;
 struct cpus_set duet_cpus = CPUS_SET_INITIAL(&first_cpu, no_tops, prepare_cpu);
@@ -213,6 +213,20 @@ void cells_give(void *cell, size_t kind)
     }
     leave(&entered);
 }
+
+#if DUET_SECURE
+
+void cells_give_later(void *cell, size_t kind)
+{
+    struct entered entered = enter();
+    if (entered.use.cache != NULL)
+        cache_wait_slow(&entered.use, &cell, kind);
+    leave(&entered);
+    if (cell != NULL)
+        cells_give(cell, kind);
+}
+
+#endif
 
 void cells_visit_groups(void (*visit)(struct group *group))
 {

@@ -54,7 +54,7 @@ extern uint32_t duet_homes;
 
 /* But at least so many cells, or it would be no use; in the secure flavour, what is freed would be
  * handed out again at once. */
-#define MAGAZINE_LEAST_CELLS (DUET_SECURE ? 8 : 2)
+#define MAGAZINE_LEAST_CELLS 2
 
 #define MAGAZINE_COUNT_BITS 12
 

@@ -92,17 +92,20 @@ static void what_is_freed_waits_and_comes_in_another_order(void **state)
 {
     (void)state;
     static const struct {
-        size_t length, least, frees;
+        size_t length, places, frees;
     } cases[] = {
-        {24, 4, FREES},
-        {100, 4, FREES},
-        {1000, 4, FREES},
-        {DUET_TINY ? 2000 : 5000, 2, FREES / 4},
-        {DUET_MOST_BYTES - SEAL_BYTES, 2, FREES / 20},
+        {24, WAITING_MOST, FREES},
+        {100, WAITING_MOST, FREES},
+        {1000, WAITING_MOST, FREES},
+        {2000, WAITING_MOST / 2, FREES},
+        {DUET_TINY ? 3000 : 5000, WAITING_MOST / 4, FREES / 4},
+        {DUET_MOST_BYTES - SEAL_BYTES, WAITING_MOST / 4, FREES / 20},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct seen seen = replace_over_and_over(cases[i].length, cases[i].frees);
-        assert_true(seen.least >= cases[i].least);
+        size_t places = waiting_places(secure_kind_for(cases[i].length, DUET_UNIT));
+        assert_int_equal(places, cases[i].places);
+        assert_true(seen.least > places / 2 + 1);
         assert_true(seen.again > cases[i].frees / 2);
         assert_true(seen.in_order < seen.again / 2);
     }
@@ -113,7 +116,7 @@ static void what_is_freed_in_bursts_waits_too(void **state)
     (void)state;
     for (size_t length = 24; length < 300; length *= 2) {
         struct seen seen = replace_in_bursts(length, FREES / BURST);
-        assert_true(seen.least >= 4);
+        assert_true(seen.least > WAITING_MOST / 2 + 1);
         assert_true(seen.again > FREES / 4);
         assert_true(seen.in_order < seen.again / 4);
     }
@@ -151,33 +154,67 @@ static void the_order_is_by_chance(void **state)
     assert_true(same < again / 4);
 }
 
-static size_t cells_in_use(void)
-{
-    struct engine_count count;
-    engine_count(&count);
-    return count.cells;
-}
-
 /* It counts as free, and a trim lets it out. */
 static void what_waits_is_free(void **state)
 {
     (void)state;
-    heap_trim();
-    struct engine_count before, after;
-    size_t used = cells_in_use();
-    engine_count(&before);
-    void *cells[HELD];
-    for (size_t i = 0; i < HELD; i++)
-        cells[i] = duet_malloc(3000);
-    assert_int_equal(cells_in_use(), used + HELD);
-    for (size_t i = 0; i < HELD; i++)
-        duet_mfree(cells[i]);
-    assert_int_equal(cells_in_use(), used);
-    engine_count(&after);
-    assert_true(after.free_bytes > before.free_bytes + BLOCK_BYTES * 4);
-    heap_trim();
-    engine_count(&after);
-    assert_true(after.free_bytes <= before.free_bytes + BLOCK_BYTES * 4);
+    static const size_t lengths[] = {24, 3000, DUET_MOST_BYTES - SEAL_BYTES};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        struct engine_count before, after;
+        void *cells[HELD];
+        heap_trim();
+        engine_count(&before);
+        for (size_t k = 0; k < HELD; k++)
+            cells[k] = duet_malloc(lengths[i]);
+        engine_count(&after);
+        assert_int_equal(after.cells, before.cells + HELD);
+        for (size_t k = 0; k < HELD; k++)
+            duet_mfree(cells[k]);
+        engine_count(&after);
+        assert_int_equal(after.cells, before.cells);
+        assert_true(after.free_bytes >= before.free_bytes + lengths[i] * WAITING_MOST / 4);
+        heap_trim();
+        engine_count(&after);
+        assert_int_equal(after.free_bytes, before.free_bytes);
+    }
+}
+
+/* What a slot frees before it allocates any is others', with neighbours that are theirs. */
+static void what_others_allocated_goes_home(void **state)
+{
+    (void)state;
+    static struct cache cache;
+    const struct cache_use use = {.cache = &cache};
+    size_t kind = secure_kind_for(600, DUET_UNIT), got = kind;
+    bool zeroed;
+    cache_prepare(&cache, 0);
+    for (size_t i = 0; i < WAITING_MOST; i++) {
+        void *cell = cells_take(duet_kind_bytes(kind), DUET_UNIT, &got, &zeroed);
+        assert_int_equal(got, kind);
+        cache_wait(&cache, &cell, kind);
+        assert_null(cell);
+    }
+    void *first = cache_alloc_slow(&use, 0, &got, &zeroed);
+    assert_non_null(first);
+    for (size_t place = 0; place < WAITING_MOST; place++)
+        assert_null(cache.waiting.cells[kind][place]);
+    cells_give(first, kind);
+    cache_drain(&use);
+}
+
+/* Cells of a length that nobody has used. */
+static void new_cells_come_in_no_order(void **state)
+{
+    (void)state;
+    char *last = duet_malloc(400);
+    size_t side_by_side = 0;
+    for (size_t i = 0; i < HELD; i++) {
+        char *cell = duet_malloc(400);
+        size_t apart = (size_t)(cell < last ? last - cell : cell - last);
+        side_by_side += apart <= 2 * 400;
+        last = cell;
+    }
+    assert_true(side_by_side < HELD / 2);
 }
 
 /* Eight others are freed before the addresses of a large block come again; a trim lets them go. */
@@ -199,6 +236,8 @@ int main(void)
         cmocka_unit_test(what_is_freed_in_bursts_waits_too),
         cmocka_unit_test(the_order_is_by_chance),
         cmocka_unit_test(what_waits_is_free),
+        cmocka_unit_test(what_others_allocated_goes_home),
+        cmocka_unit_test(new_cells_come_in_no_order),
         cmocka_unit_test(large_blocks_wait),
     };
     return cmocka_run_group_tests_name("delay", tests, NULL, NULL);

@@ -6,8 +6,7 @@
  *   malloc   a cell that holds 8 bytes more; it must read as zero, or somebody has written to freed
  *            memory; its seal says what was asked for.
  *   free     the seal must be whole, or the cell was freed before, or overflowed; the cell is
- *            cleared, and goes where it waits before it can be handed out again: a slot has two
- *            magazines of a class (../cache.h).
+ *            cleared, and waits before it can be handed out again (../waiting.h).
  *   groups   have inaccessible memory behind them, and hand out their cells in no order.
  *   large    blocks have an inaccessible page behind them, a seal before it, and are inaccessible
  *            as a whole once they are freed, if the kernel has marks for that, or else cleared;
@@ -115,6 +114,15 @@ ALWAYS_INLINE void secure_break_seal(void *cell, size_t kind, uint64_t word, con
         secure_freed_at_once(cell, call);
 }
 
+/* It waits, and one that has waited is put back. */
+ALWAYS_INLINE void secure_give(void *cell, size_t kind)
+{
+    if (unlikely(!duet_wait(&cell, kind)))
+        cells_give_later(cell, kind);
+    else if (cell != NULL && unlikely(!duet_push(cell, kind)))
+        cells_give(cell, kind);
+}
+
 /* Frees a cell that this was found of; the first any, the other short ones. */
 void secure_free(void *cell, size_t kind, uint64_t word, const struct seal *found,
                  const char *call);
@@ -124,8 +132,7 @@ ALWAYS_INLINE void secure_free_short(void *cell, size_t kind, uint64_t word,
 {
     secure_break_seal(cell, kind, word, call);
     zeros_put(cell, seal_covered_bytes(kind, found));
-    if (unlikely(!duet_push(cell, kind)))
-        cells_give(cell, kind);
+    secure_give(cell, kind);
 }
 
 /* Of any cell; looks at the seal, too. False: in a group of several blocks there begins none. */

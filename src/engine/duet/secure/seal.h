@@ -107,7 +107,7 @@ ALWAYS_INLINE bool seal_read(uint64_t word, const void *cell, size_t kind, struc
     seal->length = seal_length(word, kind);
     seal->align = (size_t)1 << (says >> SEAL_SPARE_BITS & (((uint64_t)1 << SEAL_ALIGN_BITS) - 1));
     seal->sparse = says >> SEAL_SPARSE_SHIFT;
-    return word == seal_word_saying(cell, says);
+    return ((seal_word_saying(cell, says) ^ word) & ~SEAL_OPEN) == 0; /* the rest is what it says */
 }
 
 /* The pattern is made of the word. */
@@ -145,15 +145,16 @@ ALWAYS_INLINE void seal_rewrite(void *cell, size_t kind, const struct seal *seal
     store_relaxed(seal_word(cell, kind), word);
 }
 
-/* Of a cell with this word. Bytes that are not the pattern's are shifted out: the first one is the
- * lowest. Twice by half as many, since no word can be shifted by all of its bits. */
+/* Of a word, so many bytes: the lowest, which are the first. */
+extern HIDDEN const uint64_t seal_first_bytes[SEAL_PATTERN_BYTES + 1];
+
+/* Of a cell with this word. */
 ALWAYS_INLINE bool seal_pattern_is_whole(const void *cell, size_t kind, const struct seal *seal,
                                          uint64_t word)
 {
     uint64_t found;
     memcpy(&found, (const char *)cell + seal->length, sizeof found);
-    size_t half = (SEAL_PATTERN_BYTES - seal_pattern_room(kind, seal)) * (CHAR_BIT / 2);
-    return (found ^ seal_pattern(word)) << half << half == 0;
+    return ((found ^ seal_pattern(word)) & seal_first_bytes[seal_pattern_room(kind, seal)]) == 0;
 }
 
 /* Between pattern and word, as far as who leaves out the pattern would come first; what lies behind

@@ -10,6 +10,11 @@
 
 uint64_t seal_secret, seal_multiplier;
 
+const uint64_t seal_first_bytes[] = {
+    0,          0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff,
+    UINT64_MAX,
+};
+
 /* Threads that meet here come to the same result. */
 void seal_begin(void)
 {
@@ -32,7 +37,7 @@ COLD static bool are_all_zeros_in_pages(const char *start, size_t bytes, bool *s
 
 /* So many pages that are not there are worth to be asked for, each time the cell is used; fewer are
  * brought, by clearing them. */
-#define PAGES_WORTH_A_CALL 4
+#define PAGES_WORTH_A_CALL 8
 
 static bool is_worth_a_call(const struct pages *pages, const char *start, const char *end)
 {
@@ -137,8 +142,7 @@ ALWAYS_INLINE void free_any(void *cell, size_t kind, uint64_t word, const struct
 {
     secure_break_seal(cell, kind, word, call);
     put_zeros_in_any(cell, kind, seal_covered_bytes(kind, found), found->sparse, call);
-    if (unlikely(!duet_push(cell, kind)))
-        cells_give(cell, kind);
+    secure_give(cell, kind);
 }
 
 void secure_free(void *cell, size_t kind, uint64_t word, const struct seal *found, const char *call)
