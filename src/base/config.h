@@ -2,7 +2,7 @@
  * Every number that shapes the allocator below its engines, each with its reason. The build
  * sets DUET_CHECKED, DUET_TINY, DUET_RWLOCK, DUET_LONG_PAGE_BYTES and, for one engine, DUET_SECURE;
  * code tests the constants made from them with a plain `if`, so that both sides are always
- * compiled.
+ * compiled; but what only the secure flavour has in its caches stands between `#if` and `#endif`.
  */
 #ifndef DUET_BASE_CONFIG_H
 #define DUET_BASE_CONFIG_H

@@ -3,9 +3,9 @@
  * which is preempted, moved to another CPU or sent a signal in one of them. The last of them stores
  * the one word that counts. So of all threads with the same number one at a time passes through.
  *
- * These work on slots: arrays of words, each the top of a stack of items between guards, as
- * slots/cpus.h describes. `slots` is the table of them by number, `area` the distance of a
- * thread's registration from its thread pointer.
+ * These work on slots: arrays of words, each the top of a stack of items between guards or, for
+ * rseq_exchange, an item, as slots/cpus.h describes. `slots` is the table of them by number, `area`
+ * the distance of a thread's registration from its thread pointer.
  *
  * Each is laid out like this; what lies elsewhere is data, or runs to begin anew or not at all:
  *

@@ -118,9 +118,10 @@ ALWAYS_INLINE bool cpus_swap(const struct cpus_set *set, size_t word, void **ite
  * none. */
 ALWAYS_INLINE void *cpus_slot_here(const struct cpus_set *set)
 {
-    if (unlikely(!rseq_is_registered(cpus_table.area)))
+    ptrdiff_t area = load_relaxed(&cpus_table.area);
+    if (unlikely(!rseq_is_registered(area)))
         return set->stopped;
-    return load_acquire(&cpus_table.slots[rseq_number(cpus_table.area)]);
+    return load_acquire(&cpus_table.slots[rseq_number(area)]);
 }
 
 /* Puts another stack's top in the place of the word; returns the top before and says of which slot.

@@ -519,18 +519,24 @@ static void failing_calls_are_survived(void **state)
 static void take_in_little_space(void *unused)
 {
     (void)unused;
-    const rlim_t room = 3 * MUCH / 2;
+    const rlim_t room = 3 * MUCH / 2 - os_page_bytes();
     FILE *file = fopen("/proc/self/statm", "r");
     unsigned long pages;
     if (file == NULL || fscanf(file, "%lu", &pages) != 1)
         _exit(1);
     fclose(file);
-    rlim_t limit = pages * os_page_bytes() + room;
+    rlim_t limit = pages * (size_t)sysconf(_SC_PAGESIZE) + room;
     setrlimit(RLIMIT_AS, &(struct rlimit){limit, limit});
     bool zeroed;
     struct extent *extent = extent_take(MUCH, 1, true, &zeroed);
     if (extent == NULL || extent_take(MUCH, 1, true, &zeroed) != NULL)
         abort();
+    struct extent *odd = extent_take(MUCH / 4 + os_page_bytes(), 1, false, &zeroed);
+    struct extent *least = extent_take(os_page_bytes(), 1, false, &zeroed);
+    if (odd == NULL || least == NULL)
+        abort();
+    extent_give(least);
+    extent_give(odd);
     extent_give(extent);
     extents_check();
 }

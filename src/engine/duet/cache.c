@@ -22,16 +22,17 @@ static uint32_t waiting_order(size_t half, uint64_t *random)
 {
     uint32_t order = 0;
     for (size_t turn = 0; turn < WAITING_TURNS; turn++) {
-        unsigned at = (unsigned)(turn * WAITING_PLACE_BITS);
-        size_t before = turn % half, chosen = random_below(random, before + 1);
-        unsigned from = (unsigned)((turn - before + chosen) * WAITING_PLACE_BITS);
-        order |= (order >> from & (WAITING_TURNS - 1)) << at;
-        order = (order & ~((uint32_t)(WAITING_TURNS - 1) << from)) | (uint32_t)before << from;
+        const uint32_t one_place = WAITING_TURNS - 1;
+        size_t before = turn % half, chosen = turn - before + random_below(random, before + 1);
+        uint32_t at = (uint32_t)turn * WAITING_PLACE_BITS;
+        uint32_t from = (uint32_t)chosen * WAITING_PLACE_BITS;
+        order |= (order >> from & one_place) << at;
+        order = (order & ~(one_place << from)) | (uint32_t)before << from;
     }
     return order;
 }
 
-static void waiting_begin(struct cache *cache)
+static void waiting_prepare(struct cache *cache)
 {
     struct waiting *waiting = &cache->waiting;
     uint64_t random = random_secret();
@@ -52,15 +53,13 @@ static bool change_places(const struct cache_use *use, size_t kind, size_t place
 {
     if (use->cpus != NULL)
         return cpus_swap(use->cpus, cache_waiting_word(kind, place), cell);
-    void *before = use->cache->waiting.cells[kind][place];
-    store_relaxed(&use->cache->waiting.cells[kind][place], *cell);
-    *cell = before;
+    cache_change_places(use->cache, kind, place, cell);
     return true;
 }
 
 void cache_wait_slow(const struct cache_use *use, void **cell, size_t kind)
 {
-    (void)change_places(use, kind, waiting_next(&use->cache->waiting, kind), cell);
+    change_places(use, kind, waiting_next(&use->cache->waiting, kind), cell);
 }
 
 /* What lies there; NULL: nothing. */
@@ -68,7 +67,7 @@ static void *waiting_take(const struct cache_use *use, size_t kind, size_t place
 {
     void *cell = NULL;
     if (load_relaxed(&use->cache->waiting.cells[kind][place]) != NULL)
-        (void)change_places(use, kind, place, &cell);
+        change_places(use, kind, place, &cell);
     return cell;
 }
 
@@ -82,7 +81,7 @@ static void *waiting_take_any(const struct cache_use *use, size_t kind)
 }
 
 /* Back to their groups. */
-static void waiting_end(const struct cache_use *use, size_t kind)
+static void waiting_return(const struct cache_use *use, size_t kind)
 {
     void *cells[WAITING_MOST];
     size_t count = 0;
@@ -95,6 +94,11 @@ static void waiting_end(const struct cache_use *use, size_t kind)
         depot_return(kind, cells, count);
 }
 
+static size_t waiting_turns(const struct cache *cache, size_t kind)
+{
+    return load_relaxed(&cache->waiting.turns[kind]);
+}
+
 static size_t waiting_count(const struct cache *cache, size_t kind)
 {
     size_t count = 0;
@@ -105,7 +109,7 @@ static size_t waiting_count(const struct cache *cache, size_t kind)
 
 #else
 
-static void waiting_begin(struct cache *cache)
+static void waiting_prepare(struct cache *cache)
 {
     (void)cache;
 }
@@ -121,9 +125,15 @@ static void *waiting_take_any(const struct cache_use *use, size_t kind)
     return NULL;
 }
 
-static void waiting_end(const struct cache_use *use, size_t kind)
+static void waiting_return(const struct cache_use *use, size_t kind)
 {
     (void)use, (void)kind;
+}
+
+static size_t waiting_turns(const struct cache *cache, size_t kind)
+{
+    (void)cache, (void)kind;
+    return 0;
 }
 
 static size_t waiting_count(const struct cache *cache, size_t kind)
@@ -136,7 +146,7 @@ static size_t waiting_count(const struct cache *cache, size_t kind)
 
 /* ---- Beginning --------------------------------------------------------------------------- */
 
-static void begin(struct cache *cache)
+static void have_no_magazines(struct cache *cache)
 {
     for (size_t kind = 0; kind < DUET_KINDS; kind++)
         store_relaxed(&cache->tops[kind], MAGAZINE_NONE_TOP);
@@ -146,15 +156,15 @@ void cache_prepare(struct cache *cache, size_t home)
 {
     if (cache->ready)
         return;
-    begin(cache);
-    waiting_begin(cache);
+    have_no_magazines(cache);
+    waiting_prepare(cache);
     cache->home = (uint8_t)home;
     store_release(&cache->ready, true); /* a sweep may look */
 }
 
 void cache_abandon(struct cache *cache)
 {
-    begin(cache);
+    have_no_magazines(cache);
     memset(cache->sizes, 0, sizeof cache->sizes);
     cache->bytes = 0;
     waiting_abandon(cache);
@@ -266,16 +276,17 @@ static void drop(const struct cache_use *use, size_t kind)
 
 void cache_drain(const struct cache_use *use)
 {
-    for (size_t kind = 1; kind < DUET_KINDS; kind++)
+    for (size_t kind = 1; kind < DUET_KINDS; kind++) {
         drop(use, kind);
-    for (size_t kind = 1; kind < DUET_KINDS; kind++)
-        waiting_end(use, kind);
+        waiting_return(use, kind);
+    }
 }
 
-/* The low bits of a top, as many as tell whether it has moved. */
-static uint16_t low_bits(const struct cache *cache, size_t kind)
+/* Changes as a magazine's top moves, and as cells of the kind begin to wait. */
+static uintptr_t trace_of(const struct cache *cache, size_t kind)
 {
-    return (uint16_t)((uintptr_t)load_relaxed(&cache->tops[kind]) / sizeof(void *));
+    return (uintptr_t)load_relaxed(&cache->tops[kind]) / sizeof(void *) +
+           waiting_turns(cache, kind) * 0x9e3779b9u;
 }
 
 /* A class whose magazine suffices has no events, but is used, and stays as it is. */
@@ -284,12 +295,13 @@ void cache_decay(const struct cache_use *use)
     struct cache *cache = use->cache;
     for (size_t kind = 1; kind < DUET_KINDS; kind++) {
         uint8_t events = load_relaxed(&cache->events[kind]);
-        if (events == 0 && low_bits(cache, kind) == cache->seen_tops[kind]) {
+        uint16_t trace = (uint16_t)trace_of(cache, kind);
+        if (events == 0 && trace == cache->seen[kind]) {
             drop(use, kind);
-            waiting_end(use, kind);
+            waiting_return(use, kind);
         }
         store_relaxed(&cache->events[kind], (uint8_t)(events / 2));
-        store_relaxed(&cache->seen_tops[kind], low_bits(cache, kind));
+        store_relaxed(&cache->seen[kind], (uint16_t)trace_of(cache, kind));
     }
     store_relaxed(&cache->patience, (uint8_t)0);
 }
@@ -395,6 +407,15 @@ static void note_event(struct cache *cache, size_t kind)
         store_relaxed(&cache->events[kind], (uint8_t)(events + 1));
 }
 
+/* Where a cell of a class comes first by being freed, another CPU has allocated it, and may have
+ * its neighbours on the same cache line. Handed out here it would be slow for both (passive false
+ * sharing). A CPU that goes on freeing has a magazine after some. In the secure flavour what has
+ * waited goes home; and what waits yet when the first cell is allocated. */
+static bool is_foreign(const struct cache *cache, size_t kind, const struct own *own)
+{
+    return own->magazine == NULL && load_relaxed(&cache->events[kind]) < CACHE_FREED_FIRST;
+}
+
 /* ---- Allocating -------------------------------------------------------------------------- */
 
 /* A magazine from the shelves takes the empty one's place, unless that is larger. */
@@ -484,11 +505,11 @@ void *cache_alloc_slow(const struct cache_use *use, size_t length, size_t *kind,
         if (cell != NULL)
             return cell;
     }
-    bool first = own.magazine == NULL;
+    bool foreign = is_foreign(use->cache, *kind, &own);
     if (own.count == 0)
         refill(use, *kind, &own, zeroed);
-    if (first)
-        waiting_end(use, *kind); /* as is_foreign has it */
+    if (foreign)
+        waiting_return(use, *kind);
     void *cell = put_in_all_but_one(use, *kind, &own);
     return likely(cell != NULL) ? cell : waiting_take_any(use, *kind);
 }
@@ -516,15 +537,6 @@ static void make_room(const struct cache_use *use, size_t kind, struct own *own)
     note_event(use->cache, kind);
     if (!grow(use, kind, own) && own->magazine != NULL)
         flush_half(use, kind, own);
-}
-
-/* Where a cell of a class comes first by being freed, another CPU has allocated it, and may have
- * its neighbours on the same cache line. Handed out here it would be slow for both (passive false
- * sharing). A CPU that goes on freeing has a magazine after some. In the secure flavour what has
- * waited goes home; and what waits yet when the first cell is allocated. */
-static bool is_foreign(const struct cache *cache, size_t kind, const struct own *own)
-{
-    return own->magazine == NULL && load_relaxed(&cache->events[kind]) < CACHE_FREED_FIRST;
 }
 
 /* Of the two on top, as the fast path sees it. */
@@ -566,7 +578,7 @@ uintptr_t cache_sum(const struct cache *cache)
 {
     uintptr_t sum = 0;
     for (size_t kind = 1; kind < DUET_KINDS; kind++)
-        sum = sum * 3 + (uintptr_t)load_relaxed(&cache->tops[kind]);
+        sum = sum * 3 + trace_of(cache, kind);
     return sum;
 }
 

@@ -1,5 +1,6 @@
 /*
- * A cache: what a slot holds, a magazine of each class; in the secure flavour two.
+ * A cache: what a slot holds, a magazine of each class; in the secure flavour places, too, in which
+ * freed cells of a class wait (waiting.h).
  *
  * A class begins with no magazine of its own, then has one of 26 cells at most, which doubles each
  * time it runs empty or full, as far as a class may hold and the slot's budget lasts; where the
@@ -7,8 +8,7 @@
  * At its largest a magazine that is full passes on its older half, and one that is empty takes
  * half: so neither comes again at once. What is passed on goes to the shelf (magazine.h) of the
  * home that it came from or, where that is this one's own, or is full, back to the groups; what is
- * taken comes from there. In the secure flavour what is freed waits before it comes to a magazine
- * (waiting.h).
+ * taken comes from there.
  *
  * Concurrency: a cache is *held* by who has its slot, or has stopped it; or it is that of a CPU,
  * and others use it at any moment. So every change of a magazine, but for popping and pushing,
@@ -47,19 +47,19 @@
 #define CACHE_BORROWED_FIRST 4
 
 struct cache {
-    void **tops[DUET_KINDS];        /* the place above each magazine's top cell */
-    size_t bytes;                   /* that fit into the magazines */
-    uint8_t sizes[DUET_KINDS];      /* of the magazines, plus 1; 0: none. Late at most, as bytes */
-    uint8_t events[DUET_KINDS];     /* times it ran empty or full lately */
-    uint16_t seen_tops[DUET_KINDS]; /* the tops' low bits at the last sweep */
+    void **tops[DUET_KINDS];    /* the place above each magazine's top cell */
+    size_t bytes;               /* that fit into the magazines */
+    uint8_t sizes[DUET_KINDS];  /* of the magazines, plus 1; 0: none. Late at most, as bytes */
+    uint8_t events[DUET_KINDS]; /* times it ran empty or full lately */
+    uint16_t seen[DUET_KINDS];  /* of trace_of, at the last sweep */
     uint8_t home;
     uint8_t ready;        /* the tops point somewhere */
     uint8_t idle;         /* sweeps that found the tops unchanged */
     uint8_t patience;     /* events to wait until the budget is looked into again */
     uint8_t operations;   /* slow ones, since somebody looked at the clock */
     uint32_t sweep;       /* the last one that this cache was part of */
-    uint32_t next_victim; /* the word that gives way next */
-    uintptr_t seen;       /* the sum of the tops at the last sweep */
+    uint32_t next_victim; /* the kind that gives way next */
+    uintptr_t seen_sum;   /* of cache_sum, at the last sweep */
 #if DUET_SECURE
     struct waiting waiting;
 #endif
@@ -105,14 +105,19 @@ ALWAYS_INLINE size_t cache_waiting_word(size_t kind, size_t place)
     return offsetof(struct cache, waiting.cells) / sizeof(void *) + kind * WAITING_MOST + place;
 }
 
+/* *cell, which may be NULL, and what lies there. Of a cache that is held; others may look. */
+ALWAYS_INLINE void cache_change_places(struct cache *cache, size_t kind, size_t place, void **cell)
+{
+    void *before = cache->waiting.cells[kind][place];
+    store_relaxed(&cache->waiting.cells[kind][place], *cell);
+    *cell = before;
+}
+
 /* A freed cell begins to wait; *cell is one that has waited long enough, or NULL. Of a cache that
  * is held. */
 ALWAYS_INLINE void cache_wait(struct cache *cache, void **cell, size_t kind)
 {
-    void **place = &cache->waiting.cells[kind][waiting_next(&cache->waiting, kind)];
-    void *before = *place;
-    *place = *cell;
-    *cell = before;
+    cache_change_places(cache, kind, waiting_next(&cache->waiting, kind), cell);
 }
 
 /* The same of any. */
@@ -131,16 +136,16 @@ void *cache_alloc_slow(const struct cache_use *use, size_t length, size_t *kind,
  * of the two on top. */
 void cache_free_slow(const struct cache_use *use, void *cell, size_t kind);
 
-/* Passes on what it has, and gives the magazines back. */
+/* Passes on what it has, and what waits, and gives the magazines back. */
 void cache_drain(const struct cache_use *use);
 
-/* Passes on those magazines that were not used since the last time. */
+/* Passes on what it has of those kinds that were not used since the last time. */
 void cache_decay(const struct cache_use *use);
 
 /* Whether it holds anything. Anybody may ask. */
 bool cache_is_empty(const struct cache *cache);
 
-/* The sum of the tops, which changes with nearly every operation. Anybody may ask. */
+/* A number that changes with nearly every operation. Anybody may ask. */
 uintptr_t cache_sum(const struct cache *cache);
 
 /* Adds the cells in it, while it is held. */

@@ -18,11 +18,10 @@ struct cpu_cache {
 /* How many of this thread's operations are under way: see duet.c. */
 extern __thread uint32_t duet_under_way;
 
-extern struct cpus_set duet_cpus;
 extern struct bound_set duet_bound;
 extern struct slot_set duet_shared;
 
-/* The words of a CPU's slot are the tops. */
+/* The first words of a CPU's slot are the tops. */
 static_assert(offsetof(struct cpu_cache, cache.tops) == 0, "a cache begins with its tops");
 
 static inline struct cache *cache_of_bound(struct bound_slot *slot)

@@ -125,9 +125,9 @@ ALWAYS_INLINE bool duet_free_hot(void *ptr, size_t kind)
  * (cache_alloc_slow). *zeroed: whether it is known to read as zero. NULL: no memory. */
 void *cells_take(size_t length, size_t align, size_t *kind, bool *zeroed);
 
-#if DUET_SECURE
+extern HIDDEN struct cpus_set duet_cpus;
 
-extern struct cpus_set duet_cpus;
+#if DUET_SECURE
 
 /* A freed cell begins to wait (waiting.h); *cell is one that is to be put back in its place, or
  * NULL. False: nothing was done, cells_give_later is to be called. */

@@ -52,8 +52,7 @@ extern uint32_t duet_homes;
 /* A magazine holds at most this much: what lies in it is nobody else's meanwhile. */
 #define MAGAZINE_MOST_BYTES ((size_t)128 << 10)
 
-/* But at least so many cells, or it would be no use; in the secure flavour, what is freed would be
- * handed out again at once. */
+/* But at least so many cells, or it would be no use. */
 #define MAGAZINE_LEAST_CELLS 2
 
 #define MAGAZINE_COUNT_BITS 12

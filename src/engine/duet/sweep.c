@@ -53,8 +53,8 @@ bool sweep_cache(const struct cache_use *use)
 static bool is_idle(struct cache *cache)
 {
     uintptr_t sum = cache_sum(cache);
-    bool changed = sum != cache->seen;
-    cache->seen = sum;
+    bool changed = sum != cache->seen_sum;
+    cache->seen_sum = sum;
     cache->idle = changed ? 0 : (uint8_t)min_size(cache->idle + (size_t)1, SWEEPS_BEFORE_DRAIN);
     return cache->idle == SWEEPS_BEFORE_DRAIN && !cache_is_empty(cache);
 }

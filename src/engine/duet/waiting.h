@@ -6,8 +6,9 @@
  * be handed out.
  *
  * Concurrency: as with magazines (cache.h). A place of a CPU's slot is exchanged in a restartable
- * sequence, those of a cache that is held by plain stores. Threads that meet may count one turn for
- * two: then a place is used twice, and what has just come there goes on at once.
+ * sequence, those of a cache that is held by plain stores. Between the count of a turn and the
+ * exchange a thread may be preempted or moved: then turns are counted again, and a place used out
+ * of turn, so that what has just come there may go on at once.
  */
 #ifndef DUET_ENGINE_DUET_WAITING_H
 #define DUET_ENGINE_DUET_WAITING_H

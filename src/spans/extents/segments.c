@@ -16,7 +16,8 @@ static size_t next_segment_bytes = SEGMENT_FIRST_BYTES;
 
 static char *map_segment(size_t *length, size_t least, size_t align)
 {
-    for (;; *length = max_size(round_up(*length / 2, BLOCK_BYTES), least)) {
+    size_t unit = max_size(BLOCK_BYTES, os_page_bytes());
+    for (;; *length = max_size(round_up(*length / 2, unit), least)) {
         char *start = os_map(*length, max_size(align, BLOCK_BYTES));
         if (start != NULL || *length == least)
             return start;

@@ -179,6 +179,44 @@ static void what_waits_is_free(void **state)
     }
 }
 
+static size_t count_waiting(const struct cache *cache, size_t kind)
+{
+    size_t count = 0;
+    for (size_t place = 0; place < WAITING_MOST; place++)
+        count += cache->waiting.cells[kind][place] != NULL;
+    return count;
+}
+
+static void wait_in(struct cache *cache, size_t kind)
+{
+    size_t got = kind;
+    bool zeroed;
+    void *cell = cells_take(0, DUET_UNIT, &got, &zeroed); /* 0: no longer one will do */
+    assert_int_equal(got, kind);
+    cache_wait(cache, &cell, kind);
+    assert_null(cell);
+}
+
+/* What was freed moves no top, but is used. */
+static void what_was_freed_since_the_last_sweep_stays(void **state)
+{
+    (void)state;
+    static struct cache cache;
+    const struct cache_use use = {.cache = &cache};
+    size_t kind = secure_kind_for(700, DUET_UNIT);
+    cache_prepare(&cache, 0);
+    for (size_t i = 1; i < 5; i++) {
+        uintptr_t sum = cache_sum(&cache);
+        wait_in(&cache, kind);
+        assert_int_not_equal(cache_sum(&cache), sum);
+        cache_decay(&use);
+        assert_int_equal(count_waiting(&cache, kind), i);
+    }
+    cache_decay(&use);
+    assert_int_equal(count_waiting(&cache, kind), 0);
+    assert_true(cache_is_empty(&cache));
+}
+
 /* What a slot frees before it allocates any is others', with neighbours that are theirs. */
 static void what_others_allocated_goes_home(void **state)
 {
@@ -188,16 +226,11 @@ static void what_others_allocated_goes_home(void **state)
     size_t kind = secure_kind_for(600, DUET_UNIT), got = kind;
     bool zeroed;
     cache_prepare(&cache, 0);
-    for (size_t i = 0; i < WAITING_MOST; i++) {
-        void *cell = cells_take(duet_kind_bytes(kind), DUET_UNIT, &got, &zeroed);
-        assert_int_equal(got, kind);
-        cache_wait(&cache, &cell, kind);
-        assert_null(cell);
-    }
+    for (size_t i = 0; i < WAITING_MOST; i++)
+        wait_in(&cache, kind);
     void *first = cache_alloc_slow(&use, 0, &got, &zeroed);
     assert_non_null(first);
-    for (size_t place = 0; place < WAITING_MOST; place++)
-        assert_null(cache.waiting.cells[kind][place]);
+    assert_int_equal(count_waiting(&cache, kind), 0);
     cells_give(first, kind);
     cache_drain(&use);
 }
@@ -236,6 +269,7 @@ int main(void)
         cmocka_unit_test(what_is_freed_in_bursts_waits_too),
         cmocka_unit_test(the_order_is_by_chance),
         cmocka_unit_test(what_waits_is_free),
+        cmocka_unit_test(what_was_freed_since_the_last_sweep_stays),
         cmocka_unit_test(what_others_allocated_goes_home),
         cmocka_unit_test(new_cells_come_in_no_order),
         cmocka_unit_test(large_blocks_wait),
