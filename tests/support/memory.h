@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sanitizers.h"
+
 /* True where all `size` bytes are `byte`. Comparing a block with itself one byte further lets
  * memcmp do the work. */
 static inline bool is_filled(const void *ptr, unsigned char byte, size_t size)
@@ -55,27 +57,5 @@ static inline size_t resident_bytes(void)
 {
     return statm_bytes(1);
 }
-
-#if defined(__SANITIZE_ADDRESS__)
-#define UNDER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UNDER_ASAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define UNDER_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNDER_TSAN 1
-#endif
-#endif
-#ifndef UNDER_ASAN
-#define UNDER_ASAN 0
-#endif
-#ifndef UNDER_TSAN
-#define UNDER_TSAN 0
-#endif
-#define UNDER_SANITIZER (UNDER_ASAN || UNDER_TSAN)
 
 #endif

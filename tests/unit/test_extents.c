@@ -12,20 +12,10 @@
 #include "base/bits.h"
 #include "os/fault.h"
 #include "os/os.h"
+#include "sanitizers.h"
 #include "spans/extents.h"
 #include "spans/extents/bins.h"
 #include "spans/extents/holder.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define UNDER_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define UNDER_SANITIZER 1
-#endif
-#endif
-#ifndef UNDER_SANITIZER
-#define UNDER_SANITIZER 0
-#endif
 
 #define EXTENTS 150
 #define OPERATIONS 12000
