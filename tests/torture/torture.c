@@ -346,8 +346,11 @@ static void *run(void *argument)
     struct thread *thread = argument;
     thread->blocks = calloc(BLOCKS, sizeof *thread->blocks);
     CHECK(thread->blocks != NULL);
-    /* All are there at once, so that every slot is used. Nobody leaves before he has done a
-     * share. */
+    /* All are there at once, each with a slot, so that every slot is used: who came later might
+     * have that of one who has left. Nobody leaves before he has done a share. */
+    void *volatile first = malloc(1);
+    CHECK(first != NULL);
+    free(first);
     pthread_barrier_wait(&all_have_begun);
     while (thread->operations < LEAST_OPERATIONS ||
            __atomic_load_n(&stopping, __ATOMIC_RELAXED) == 0)

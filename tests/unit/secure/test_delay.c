@@ -217,6 +217,18 @@ static void what_was_freed_since_the_last_sweep_stays(void **state)
     assert_true(cache_is_empty(&cache));
 }
 
+/* As in a forked child, of a slot that another thread was in. */
+static void what_waits_is_forgotten_with_its_cache(void **state)
+{
+    (void)state;
+    static struct cache cache;
+    size_t kind = secure_kind_for(500, DUET_UNIT);
+    cache_prepare(&cache, 0);
+    wait_in(&cache, kind);
+    cache_abandon(&cache);
+    assert_true(cache_is_empty(&cache));
+}
+
 /* What a slot frees before it allocates any is others', with neighbours that are theirs. */
 static void what_others_allocated_goes_home(void **state)
 {
@@ -270,6 +282,7 @@ int main(void)
         cmocka_unit_test(the_order_is_by_chance),
         cmocka_unit_test(what_waits_is_free),
         cmocka_unit_test(what_was_freed_since_the_last_sweep_stays),
+        cmocka_unit_test(what_waits_is_forgotten_with_its_cache),
         cmocka_unit_test(what_others_allocated_goes_home),
         cmocka_unit_test(new_cells_come_in_no_order),
         cmocka_unit_test(large_blocks_wait),
