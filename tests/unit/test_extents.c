@@ -5,7 +5,6 @@
 #include "unit.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 
@@ -509,14 +508,7 @@ static void failing_calls_are_survived(void **state)
 static void take_in_little_space(void *unused)
 {
     (void)unused;
-    const rlim_t room = 3 * MUCH / 2 - os_page_bytes();
-    FILE *file = fopen("/proc/self/statm", "r");
-    unsigned long pages;
-    if (file == NULL || fscanf(file, "%lu", &pages) != 1)
-        _exit(1);
-    fclose(file);
-    rlim_t limit = pages * (size_t)sysconf(_SC_PAGESIZE) + room;
-    setrlimit(RLIMIT_AS, &(struct rlimit){limit, limit});
+    leave_room(3 * MUCH / 2 - os_page_bytes());
     bool zeroed;
     struct extent *extent = extent_take(MUCH, 1, true, &zeroed);
     if (extent == NULL || extent_take(MUCH, 1, true, &zeroed) != NULL)

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -19,9 +20,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Leaves this process, a child, so much more address space than it has. */
+static inline void leave_room(size_t room)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    unsigned long pages;
+    if (file == NULL || fscanf(file, "%lu", &pages) != 1)
+        abort();
+    fclose(file);
+    rlim_t limit = pages * (size_t)sysconf(_SC_PAGESIZE) + room;
+    if (setrlimit(RLIMIT_AS, &(struct rlimit){limit, limit}) != 0)
+        abort();
+}
+
 /* Runs code(argument) in a child and returns the signal that ended it, 0 if none did, whatever its
- * status. What the
- * child wrote to stderr, cut to fit, is left in `text`. */
+ * status. What the child wrote to stderr, cut to fit, is left in `text`. */
 static inline int signal_of(void (*code)(void *), void *argument, char *text, size_t text_bytes)
 {
     int ends[2];

@@ -282,7 +282,8 @@ void cache_drain(const struct cache_use *use)
     }
 }
 
-/* Changes as a magazine's top moves, and as cells of the kind begin to wait. */
+/* Changes as a magazine's top moves, and as cells of the kind begin to wait: by odd steps, which
+ * those of a top do not undo. */
 static uintptr_t trace_of(const struct cache *cache, size_t kind)
 {
     return (uintptr_t)load_relaxed(&cache->tops[kind]) / sizeof(void *) +

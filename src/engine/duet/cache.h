@@ -54,7 +54,7 @@ struct cache {
     uint16_t seen[DUET_KINDS];  /* of trace_of, at the last sweep */
     uint8_t home;
     uint8_t ready;        /* the tops point somewhere */
-    uint8_t idle;         /* sweeps that found the tops unchanged */
+    uint8_t idle;         /* sweeps that found its sum unchanged */
     uint8_t patience;     /* events to wait until the budget is looked into again */
     uint8_t operations;   /* slow ones, since somebody looked at the clock */
     uint32_t sweep;       /* the last one that this cache was part of */
@@ -120,7 +120,7 @@ ALWAYS_INLINE void cache_wait(struct cache *cache, void **cell, size_t kind)
     cache_change_places(cache, kind, waiting_next(&cache->waiting, kind), cell);
 }
 
-/* The same of any. */
+/* The same of any. Where there is no slot to be had *cell stays. */
 void cache_wait_slow(const struct cache_use *use, void **cell, size_t kind);
 
 #endif

@@ -3,11 +3,6 @@
  */
 #include "unit.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include "base/bits.h"
 #include "base/config.h"
 #include "os/os.h"
@@ -15,18 +10,6 @@
 #include "spans/extents.h"
 
 #define A_SEGMENT ((size_t)1 << 20)
-
-static void leave_room(size_t room)
-{
-    FILE *file = fopen("/proc/self/statm", "r");
-    unsigned long pages;
-    if (file == NULL || fscanf(file, "%lu", &pages) != 1)
-        abort();
-    fclose(file);
-    rlim_t limit = pages * (size_t)sysconf(_SC_PAGESIZE) + room;
-    if (setrlimit(RLIMIT_AS, &(struct rlimit){limit, limit}) != 0)
-        abort();
-}
 
 /* The second segment is of 5 units, since there is no room for more; the third begins with twice
  * that, and would be half of 5 if it were not for pages. */
